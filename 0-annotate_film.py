@@ -158,21 +158,21 @@ def compare(
         raise NeuroFaceError(
             "The film is shown in several runs. Compare them one by one: 0-annotate_film.py ONE.1D --compare …"
         )
-    one, paths = annotations[0], (annotations[0], other)
+    annotation, paths = annotations[0], (annotations[0], other)
     for path in paths:
         if not path.is_file():
             raise NeuroFaceError(f"{path} is not there: no annotation to compare.")
-    stretches, of_other = read_1d(one), read_1d(other)
-    last_s = max(part.sum(axis=1).max() for part in (stretches, of_other))
+    stretches, of_other = read_1d(annotation), read_1d(other)
+    last_s = max(of_annotation.sum(axis=1).max() for of_annotation in (stretches, of_other))
     length_s = length_s or max([last_s, *(stated_length(path) for path in paths)])
     names = ("first", "second")
-    if one.name != other.name:
-        names = (one.name.split("_face-")[0], other.name.split("_face-")[0])
+    if annotation.name != other.name:
+        names = (annotation.name.split("_face-")[0], other.name.split("_face-")[0])
     windows = (cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     table = compare_annotations(
         stretches, of_other, length_s, cfg.ANNOTATION_HZ, windows, labels_of(cfg), names
     )
-    target = Path(cfg.FILM_DIR) / "comparisons" / f"{one.stem}_vs_{other.stem}.tsv"
+    target = Path(cfg.FILM_DIR) / "comparisons" / f"{annotation.stem}_vs_{other.stem}.tsv"
     write_table(target, table)
     plot_agreement(stretches, of_other, length_s, names, target.with_suffix(".png"))
     for row in table.itertuples():

@@ -105,8 +105,8 @@ def main(participants: tuple[str, ...] = ()):
         if write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
             print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     runs, missing = runs_of(cfg)
-    for what, why in missing:
-        stage.leave_out(what, why)
+    for item, why in missing:
+        stage.leave_out(item, why)
     for line in describe_annotations(runs, cfg):
         print(f"  {line}")
     check_distinct(runs)
@@ -140,7 +140,7 @@ def main(participants: tuple[str, ...] = ()):
     if problem := write_window_regressors(stage.folder, regressors_of_runs):
         stage.leave_out("film regressors", problem)
     name_constant_voxels(stage, runs, int(mask.sum()))
-    section = describe(stage, runs, mask, computed, cleaning, cfg)
+    section = describe_runs(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
 
 
@@ -214,12 +214,12 @@ def plan_windows(
         table = table[~both]
     table = whole_and_clean(run, table, shape[3], cfg, stage)
     n_trs = len(read_censor(run.censor, shape[3]))
-    found, regressors = table, window_regressors(run, table, n_trs, shape[3], cfg)
+    windows, regressors = table, window_regressors(run, table, n_trs, shape[3], cfg)
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
-    if len(table) < len(found):
+    if len(table) < len(windows):
         print(
-            f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
+            f"  {run.name}: {len(windows)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
         )
     if table.empty and len(first):
         stage.leave_out(
@@ -227,7 +227,7 @@ def plan_windows(
             "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)",
         )
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
-    return table, with_kept(found, regressors, table, run)
+    return table, with_kept(windows, regressors, table, run)
 
 
 def whole_and_clean(
@@ -366,7 +366,7 @@ def windows_per_run(
     return ["person", *names], rows, f"Windows of each person and run: {both}"
 
 
-def describe(
+def describe_runs(
     stage: Stage,
     runs: list[Run],
     mask: np.ndarray,
@@ -395,7 +395,7 @@ def describe(
             "films or tasks": f"{len({r.movie for r in runs})}",
             "voxels": f"{int(mask.sum()):,}",
         }
-        | {name: f"{sum(part):,}" for name, part in zip(names, zip(*counts))}
+        | {name: f"{sum(n_of_runs):,}" for name, n_of_runs in zip(names, zip(*counts))}
     )
     section.first.text(in_short(section, cfg))
     section.table(*windows_per_run(runs, counts, labels))

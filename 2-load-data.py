@@ -51,15 +51,17 @@ def main():
 
     stage.each(join, [X_file], "data sets", lambda X_file: (X_file, y_file, table))
     X, y = open_npy(X_file), open_npy(y_file)
-    one, other = (title.replace(" ", "-") for title in labels.titles)
+    first, second = (title.replace(" ", "-") for title in labels.titles)
     print(
-        f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} {one}, {int((y == 0).sum())} {other} windows"
+        f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} {first}, {int((y == 0).sum())} {second} windows"
     )
     counts = samples.groupby(["movie", "label"]).size().unstack(fill_value=0)[list(labels)]
     people = samples.groupby("movie")["subject"].nunique()
     for movie, (n, m) in counts.iterrows():
-        print(f"  {movie}: {people[movie]} people, {n} {one}, {m} {other}")
-    stage.finish(f"X.npy with {len(y):,} windows", describe(X, counts, people, (one, other)))
+        print(f"  {movie}: {people[movie]} people, {n} {first}, {m} {second}")
+    stage.finish(
+        f"X.npy with {len(y):,} windows", describe_windows(X, counts, people, (first, second))
+    )
 
 
 def find_windows(folder: Path) -> list[Path]:
@@ -105,18 +107,22 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
             joined, {"descr": "<f4", "fortran_order": False, "shape": (n, *shape)}
         )
         for file in files:
-            part = open_npy(file)
-            if part.shape[1:] != shape or part.dtype.str != "<f4" or not part.flags.c_contiguous:
+            run_windows = open_npy(file)
+            if (
+                run_windows.shape[1:] != shape
+                or run_windows.dtype.str != "<f4"
+                or not run_windows.flags.c_contiguous
+            ):
                 raise NeuroFaceError(
-                    f"{file} holds windows of {part.shape[1:]} {part.dtype}, the first run of {shape} float32. "
-                    f"Rerun script 1."
+                    f"{file} holds windows of {run_windows.shape[1:]} {run_windows.dtype}, the first run of {shape} "
+                    f"float32. Rerun script 1."
                 )
             with open(file, "rb") as windows:
-                windows.seek(part.offset)
+                windows.seek(run_windows.offset)
                 shutil.copyfileobj(windows, joined, COPY_BYTES)
 
 
-def describe(
+def describe_windows(
     X: np.ndarray, counts: pd.DataFrame, people: pd.Series, names: tuple[str, str]
 ) -> Section:
     section = Section(

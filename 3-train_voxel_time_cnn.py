@@ -43,7 +43,7 @@ from neuroface.decoding import (
     Windows,
     best_files,
     candidates,
-    describe,
+    describe_training,
     fit_fold,
     folds_of_all_splits,
     is_chosen_among,
@@ -122,7 +122,7 @@ def main():
     for split in cfg.CV_SPLITS:
         write_comparison(stage.folder, results, split, labels, cfg.SELECTION)
     write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg.MODELS))
-    section = describe(
+    section = describe_training(
         stage.folder, results, ladders, choices, impossible, labels, networks=cfg.MODELS, selection=cfg.SELECTION,
         n_permutations=cfg.N_PERMUTATIONS, n_seeds=cfg.N_SEEDS, why_splits=cfg.splits_why,
     )  # fmt: skip

@@ -38,7 +38,7 @@ from neuroface.attribution import (
     chosen_by_hand,
     completeness,
     completeness_file,
-    describe,
+    describe_attributions,
     import_deepexplain,
     regions_to_occlude,
     truth_score,
@@ -101,7 +101,7 @@ def main():
     )  # fmt: skip
     if cfg.IG_ENGINE == "deepexplain":
         import_deepexplain()  # if it is not installed, stop before any work
-    study = Study(stage, cfg)
+    study = Explained(stage, cfg)
     if "occlusion" in cfg.ATTRIBUTION_METHODS:
         regions = regions_to_occlude(
             cfg.OCCLUSION_REGIONS,
@@ -138,13 +138,13 @@ def main():
     }
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
-    section = describe(
+    section = describe_attributions(
         stage.folder, files, checks, study.model_names, labels_of(cfg), how_explained(cfg), cfg.IG_TOLERANCE
     )  # fmt: skip
     stage.finish(f"attributions of {len(study.samples):,} windows", section)
 
 
-class Study:
+class Explained:
     """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg: FaceSettings):
@@ -252,35 +252,37 @@ class Study:
         }
         recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
         checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED, made)
-        found = {
+        findings = {
             "steps": checker.steps,
             "baselines": lambda: checker.baselines(KINDS),
             "weights": checker.weights,
             "deletion": checker.deletion,
             "labels": lambda: checker.labels(load_network(self.shuffled_file, *X.shape[1:])),
         }[name]()
-        write_json(self.check_file(check), {"CHECK_WINDOWS": cfg.CHECK_WINDOWS, "found": found})
+        write_json(self.check_file(check), {"CHECK_WINDOWS": cfg.CHECK_WINDOWS, "found": findings})
 
     def findings(self, method: str, files: list[Path]) -> dict:
         """Results of the checks on a few windows, and of all maps: completeness and, in the demo, the planted truth."""
         tolerance = (
             self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
         )
-        found: dict[str, object] = {}
+        summary: dict[str, object] = {}
         if METHODS[method].in_logits:
-            found["completeness"] = completeness(
+            summary["completeness"] = completeness(
                 pd.concat(map(read_table, map(completeness_file, files))), tolerance
             )
         if self.cfg.DATASET == "demo" and not chosen_by_hand(method, self.cfg.OCCLUSION_REGIONS):
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
-            found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
+            summary["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
         checks = {
             name: read_json(self.check_file((m, name)))["found"]
             for m, name in self.checks
             if m == method
         }
-        return found | checks | ({"checked_windows": len(self.checked_windows())} if checks else {})
+        return (
+            summary | checks | ({"checked_windows": len(self.checked_windows())} if checks else {})
+        )
 
 
 if __name__ == "__main__":

@@ -153,12 +153,14 @@ def main():
     contrasts, left_out = contrasts_to_test(
         maps, about, cfg.ATTRIBUTION_METHODS, cfg.OCCLUSION_REGIONS
     )
-    for what, why in left_out:
-        stage.leave_out(what, why)
+    for item, why in left_out:
+        stage.leave_out(item, why)
     tests, nulls = tests_of(stage, maps, contrasts, about, brain, pairs, cfg)
     for null in nulls.values():
         stage.each(null.write_refits, null.folds, "refitted folds", null.refits_file)
-        stage.each(null.write_null, null.parts(), "parts of the null", null.null_file)
+        stage.each(
+            null.write_null, null.blocks_of_labellings(), "parts of the null", null.null_file
+        )
     settings = group_test_settings(cfg)
     test = partial(
         write_test, stage.folder, maps, about, samples, *brain, cfg.TR_S, settings, tests, nulls, pairs
@@ -249,7 +251,7 @@ def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings
     """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
     modelled = label_events(cfg), cfg.NUISANCE, denoising_of(cfg)
-    people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
+    people = [tuple(own_runs) for _, own_runs in groupby(runs, key=lambda run: run.subject)]
 
     def effect_file(runs):
         return reference_file(stage.folder, runs[0].subject, "glm")
@@ -303,7 +305,7 @@ def summarize(
         "Group maps",
         lead(
             tests,
-            len({who for part in people.values() for who in part}),
+            len({who for of_group in people.values() for who in of_group}),
             labels,
             # Parcels and vertices have no neighbours in space: their variances are as they are.
             cfg.VARIANCE_FWHM_MM if variance_smoother(*brain, cfg.VARIANCE_FWHM_MM) else 0.0,
@@ -335,9 +337,9 @@ def summarize(
             )
         shares = pd.DataFrame(shares)
         write_table(stage.folder / "roi_shares.tsv", shares)
-        for method, part in shares.groupby("method", sort=False):
+        for method, of_group in shares.groupby("method", sort=False):
             plot_shares(
-                part,
+                of_group,
                 f"Share of absolute attribution ({method})",
                 stage.folder / f"roi_shares_{method}.png",
             )

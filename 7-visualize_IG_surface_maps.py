@@ -78,10 +78,10 @@ def main():
     }
 
     units = [
-        (*one, kind)
-        for one in contrasts
+        (*contrast, kind)
+        for contrast in contrasts
         for kind, drawn in kinds(cfg.LABELS, cfg.SPACE).items()
-        if one[0] in drawn
+        if contrast[0] in drawn
     ]
     paint = partial(draw, stage, hemispheres, mask, affine, cfg)
     stage.each(paint, units, "figures", lambda unit: contrast_file(stage.folder, *unit))
@@ -89,7 +89,7 @@ def main():
     compare = partial(draw_references, stage.folder, hemispheres, references)
     stage.each(compare, methods, "comparisons", partial(references_file, stage.folder))
     stage.finish(
-        f"{len(units)} figures", describe(stage.folder, stage.folder_of(6), contrasts, cfg)
+        f"{len(units)} figures", describe_figures(stage.folder, stage.folder_of(6), contrasts, cfg)
     )
 
 
@@ -128,7 +128,11 @@ def contrasts_there(folder: Path, mask, affine, cfg: FaceSettings) -> list[tuple
         for method in cfg.ATTRIBUTION_METHODS
         for name in kinds(cfg.LABELS, cfg.SPACE)["surface.png"]
     ]
-    return [one for one in wanted if read_contrast(folder, *one, mask, affine) is not None]
+    return [
+        contrast
+        for contrast in wanted
+        if read_contrast(folder, *contrast, mask, affine) is not None
+    ]
 
 
 def draw(
@@ -140,7 +144,7 @@ def draw(
     maps = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
     if maps is None:
         raise NeuroFaceError(f"6-averages/ has no map of {contrast} ({method}). Rerun script 6.")
-    mean, found = maps
+    mean, significant = maps
     seconds = [f"{tr * cfg.TR_S:g}–{(tr + 1) * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
     title, unit_text = (
         f"Group mean attribution ({method}), {contrast}",
@@ -148,16 +152,16 @@ def draw(
     )
     if kind == "glass.png":
         positions, voxel_mm = voxel_positions_mm(mask, affine), float(np.linalg.norm(affine[:3, 0]))
-        draw_glass_brain(mean, found, positions, voxel_mm, seconds, title, unit_text, target)
+        draw_glass_brain(mean, significant, positions, voxel_mm, seconds, title, unit_text, target)
     elif kind == "interactive.html":
         values = project(mean.mean(axis=1)[:, None], hemispheres)
         write_interactive(values, hemispheres, title, target)
     else:
         values, areas = project(mean, hemispheres), None
-        if found is not None:
+        if significant is not None:
             areas = {
-                side: np.nan_to_num(part)
-                for side, part in project(found.astype(float), hemispheres).items()
+                side: np.nan_to_num(at_vertices)
+                for side, at_vertices in project(significant.astype(float), hemispheres).items()
             }
         paint = draw_surfaces if kind == "surface.png" else animate_surfaces
         paint(values, hemispheres, seconds, title, unit_text, target, areas)
@@ -236,7 +240,9 @@ def write_interactive(
             for side, hemisphere in hemispheres.items()
         }
     )
-    shown = SurfaceImage(mesh, {side: np.nan_to_num(part[:, 0]) for side, part in values.items()})
+    shown = SurfaceImage(
+        mesh, {side: np.nan_to_num(at_vertices[:, 0]) for side, at_vertices in values.items()}
+    )
     depth = {side: hemisphere["sulcal"] for side, hemisphere in hemispheres.items()}
     limit = symmetric_scale(np.concatenate(list(values.values()))).vmax
     view = view_surf(
@@ -269,7 +275,7 @@ def draws_regions(cfg: FaceSettings) -> bool:
     return cfg.SPACE == "MNI" and cfg.ROI_FILE is not None
 
 
-def describe(
+def describe_figures(
     folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg: FaceSettings
 ) -> Section:
     labels = labels_of(cfg)
@@ -287,16 +293,16 @@ def describe(
     )
     for contrast, method in contrasts:
         green = outlines_of(results, contrast, method)
-        what = f"{contrast}, {method}, mean over people."
+        caption = f"{contrast}, {method}, mean over people."
         if METHODS[method].signed:
-            what += f" Red: the voxel {about[contrast].meaning}; blue: the opposite."
+            caption += f" Red: the voxel {about[contrast].meaning}; blue: the opposite."
         section.figure(
             contrast_file(folder, contrast, method, "surface.png"),
             " ".join(
                 filter(
                     None,
                     (
-                        what,
+                        caption,
                         "One column per volume after the window's start.",
                         outlines,
                         green,
@@ -312,7 +318,7 @@ def describe(
                 f"{GLASS_SHARE:.0%} of all voxels and seconds whose values are farthest from 0, and of those that are "
                 f"outlined. {green}",
             )
-    for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
+    for contrast, method in [drawn for drawn in contrasts if drawn[0] in cfg.LABELS][:2]:
         section.figure(
             contrast_file(folder, contrast, method, "surface.gif"),
             f"{contrast}, {method}, second by second.",

@@ -56,7 +56,7 @@ from neuroface.timeline import (
     RunModels,
     choose_models,
     curves_of,
-    describe,
+    describe_timelines,
     draw,
     film_begins_s,
     follow_volumes,
@@ -82,8 +82,8 @@ import numpy as np
 def main():
     cfg, stage, mask, affine = open_stage()
     runs, missing = runs_of(cfg)
-    for what, why in missing:
-        stage.leave_out(what, why)
+    for item, why in missing:
+        stage.leave_out(item, why)
     predicted = [run for run in runs if all_exist(timeline_files(stage.folder, run))]
     used = [file for run in predicted for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
@@ -133,7 +133,7 @@ def main():
         stage.folder, scored, results, curves, labels, clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT),
         cfg.PLOT_INTERVAL_S, cfg.MIN_STRETCH_S,
     )  # fmt: skip
-    section = describe(stage.folder, list(scored), results, study, labels)
+    section = describe_timelines(stage.folder, list(scored), results, study, labels)
     show_films(stage, section, scored, mask, affine, cfg)
     stage.finish(f"predictions of {len(runs)} runs", section)
 

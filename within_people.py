@@ -61,8 +61,8 @@ def main(arguments: argparse.Namespace) -> None:
 def people_of(cfg: FaceSettings, wanted: list[str]) -> list[str]:
     """The people whose runs can be used; raise if one of ``wanted`` is not among them."""
     runs, left_out = runs_of_people(cfg, tuple(wanted))
-    for what, why in left_out:
-        print(f"  left out: {what}: {why}")
+    for item, why in left_out:
+        print(f"  left out: {item}: {why}")
     people = list(dict.fromkeys(run.subject for run in runs))
     if lost := [person for person in wanted if person not in people]:
         raise NeuroFaceError(f"{lost[0]} has no run that can be used; the reason is above.")
@@ -138,13 +138,13 @@ def lines_of(means: pd.DataFrame) -> list[str]:
     """Balanced accuracy and AUC of every model in words."""
     lines = []
     for (split, model), rows in means.groupby(["split", "model"], sort=False):
-        said = []
+        scores = []
         for row in rows[rows["score"] != "accuracy"].itertuples():
             interval = (
                 f" [{row.low:.2f}, {row.high:.2f}], p = {row.p:.3g}" if row.low == row.low else ""
             )
-            said.append(f"{row.score.replace('_', ' ')} {row.mean:.2f}{interval}")
-        lines.append(f"{model}, {split} folds, {rows['people'].max()} people: {'; '.join(said)}")
+            scores.append(f"{row.score.replace('_', ' ')} {row.mean:.2f}{interval}")
+        lines.append(f"{model}, {split} folds, {rows['people'].max()} people: {'; '.join(scores)}")
     if (means["people"] < LEAST_CLUSTERS).any():
         lines.append(f"no interval and no p with fewer than {LEAST_CLUSTERS} people")
     return lines

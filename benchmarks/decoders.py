@@ -194,7 +194,7 @@ def open_data(name: str, folder: Path):
 def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Path) -> None:
     """Fit a model to all folds of a data set and store its held-out and inner logits."""
     from neuroface.decoding import fit_fold, logit_network, predict_logits
-    from neuroface.decoding.models import seed_of_member
+    from neuroface.decoding.fit import seed_of_member
     from neuroface.face_study import training_settings
 
     windows, samples, folds = open_data(name, folder)

@@ -3,7 +3,7 @@
 Scripts 1 to 3 make the comparison (``3-model/<split>/models.tsv`` and the report). Scripts 4 to 8
 use only the hybrid and explain it by Integrated Gradients, Grad-CAM and attention rollout. The
 sizes for the demo are in DEMO of config.py; other data sets get the defaults of
-neuroface/decoding/rivals.py.
+neuroface/decoding/other_networks.py.
 """
 
 RUN_NAME = "architectures"

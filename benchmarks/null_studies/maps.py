@@ -20,8 +20,8 @@ from neuroface.maps.refits import Refits, second_path, swapped_labels
 from neuroface.maps.relabelling import (
     absolute_totals,
     blocks_of_maps,
+    explained_windows,
     group_statistics,
-    parts_of,
     values_of,
 )
 from null_studies.case import Case
@@ -166,7 +166,7 @@ def study(seed: int, design: Design, model: str = "linear", flips: bool = False)
     samples["model"] = 0
     for fold in folds:
         samples.loc[fold.test, "model"] = fold.number
-    fits, parts = refits(model, X, samples, folds, labels), parts_of(samples)
+    fits, parts = refits(model, X, samples, folds, labels), explained_windows(samples)
     contrasts = {name: (contrast, people) for name, contrast in contrasts_of(NAMES).items()}
     if flips:
         return by_flips(seed, X, samples, labels, fits, parts, contrasts, people, design)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from neuroface.attribution.explainers import Recipe, explainer_of_network
+from neuroface.attribution.explainer import Recipe, explainer_of_network
 from neuroface.attribution.fast.path_network import understands
 from neuroface.decoding import logit_network, predict_logits
 from neuroface.pipeline import keras, set_random_seed
@@ -81,7 +81,7 @@ class Checker:
         right = self.recipe.rule != "right" or not all(map(understands, self.networks.values()))
         rule, steps = EXACT_OTHERWISE if right else EXACT
         exact = self.maps(recipe=replace(self.recipe, engine="keras", rule=rule, steps=steps))
-        found = {
+        summary = {
             "reference": f"{rule}, {steps} steps",
             "map_error": _spread(_errors(self._maps, exact)),
         }
@@ -89,8 +89,8 @@ class Checker:
             paper = self.maps(
                 recipe=replace(self.recipe, engine="keras", rule=PAPER[0], steps=PAPER[1])
             )
-            found["paper_map_error"] = _spread(_errors(paper, exact))
-        return found
+            summary["paper_map_error"] = _spread(_errors(paper, exact))
+        return summary
 
     def baselines(self, kinds: tuple[str, ...]) -> dict:
         """Similarity to maps from other baselines."""
@@ -202,16 +202,16 @@ def completeness(table: pd.DataFrame, tolerance: float | None = None) -> dict:
     """
     gained = table["logit"] - table["logit_of_baseline"]
     relative = (table["gap"] / gained).abs()
-    found = {
+    summary = {
         "windows": len(table),
         "median": float(relative.median()),
         "95 % below": float(relative.quantile(0.95)),
     }
     if tolerance is not None:
-        found["beyond_tolerance"] = int(
+        summary["beyond_tolerance"] = int(
             (table["gap"].abs() > tolerance * gained.abs().clip(lower=1)).sum()
         )
-    return found
+    return summary
 
 
 def truth_score(maps: Iterable[np.ndarray], truth: np.ndarray) -> float:
@@ -222,7 +222,9 @@ def truth_score(maps: Iterable[np.ndarray], truth: np.ndarray) -> float:
     maps : arrays (n, n_voxels, window_trs). truth : (n_voxels,) bool.
     """
     return float(
-        roc_auc_score(truth, sum(np.abs(part).sum(axis=(0, 2), dtype=np.float64) for part in maps))
+        roc_auc_score(
+            truth, sum(np.abs(windows).sum(axis=(0, 2), dtype=np.float64) for windows in maps)
+        )
     )
 
 

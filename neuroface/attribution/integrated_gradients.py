@@ -2,7 +2,7 @@
 
 from neuroface import NeuroFaceError
 from neuroface.attribution.fast.path_network import PathNetwork, understands
-from neuroface.attribution.methods import SECANT_STEPS
+from neuroface.attribution.method_names import SECANT_STEPS
 from neuroface.decoding import is_closed_form_network, logit_network
 from neuroface.pipeline import gradient_of, keras
 
@@ -189,10 +189,10 @@ class IntegratedGradients:
         total: np.ndarray | int = 0
         fresh = self.nodes_per_pass - self._overlap
         for start in range(0, len(nodes) - self._overlap, fresh):
-            part = np.minimum(np.arange(start, start + self.nodes_per_pass), len(nodes) - 1)
+            in_pass = np.minimum(np.arange(start, start + self.nodes_per_pass), len(nodes) - 1)
             weight = np.where(
-                np.arange(start, start + self.nodes_per_pass) < len(nodes), weights[part], 0
+                np.arange(start, start + self.nodes_per_pass) < len(nodes), weights[in_pass], 0
             )
             weight[: self._overlap] = 0
-            total = total + self._gradient(windows, baselines, nodes[part], weight)[1]
+            total = total + self._gradient(windows, baselines, nodes[in_pass], weight)[1]
         return (total * (windows - baselines))[:n]

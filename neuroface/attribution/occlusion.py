@@ -121,9 +121,9 @@ class Occlusion:
     def _logits_without(self, sets: list, window: np.ndarray, baseline: np.ndarray) -> np.ndarray:
         logits = []
         for start in range(0, len(sets), self.batch):
-            part = sets[start : start + self.batch]
-            changed = np.repeat(window[None], len(part), axis=0)
-            for copy, (region, stretch) in zip(changed, part):
+            batch = sets[start : start + self.batch]
+            changed = np.repeat(window[None], len(batch), axis=0)
+            for copy, (region, stretch) in zip(changed, batch):
                 copy[region, stretch] = baseline[region, stretch]
             logits.append(predict_logits(self.logit_model, changed, self.batch))
         return np.concatenate(logits)

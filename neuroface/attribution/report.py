@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution.files import completeness_file
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.method_names import METHODS
 from neuroface.bold import Labels
 from neuroface.decoding import title_of
 from neuroface.pipeline import Section, open_npy, read_table, save_figure
@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 COLOURS = ("#c8643c", "#2b5f8a")
 
 
-def describe(
+def describe_attributions(
     folder: Path,
     files: dict[str, list[Path]],
     checks: dict[str, dict],
@@ -35,8 +35,8 @@ def describe(
     how : a paragraph, how the windows were explained. tolerance : IG_TOLERANCE.
     """
     section = Section("Attributions", f"{how} {which(models)}")
-    for method, found in checks.items():
-        title, whole = METHODS[method].title, found.get("completeness", {})
+    for method, check in checks.items():
+        title, whole = METHODS[method].title, check.get("completeness", {})
         numbers = {"windows": f"{sum(len(open_npy(file)) for file in files[method]):,}"}
         if method == "ig":
             median, most = f"{whole['median']:.2%}", f"{whole['95 % below']:.2%}"
@@ -47,28 +47,28 @@ def describe(
             print(
                 f"  {missed:,} windows still exceed IG_TOLERANCE = {tolerance:g} after 1,024 steps"
             )
-        if "steps" in found:
-            errors = found["steps"]["map_error"]
+        if "steps" in check:
+            errors = check["steps"]["map_error"]
             numbers["median map error"] = f"{errors['median']:.2%}"
-            if "paper_map_error" in found["steps"]:
+            if "paper_map_error" in check["steps"]:
                 numbers["with the paper's rule and steps"] = (
-                    f"{found['steps']['paper_map_error']['median']:.2%}"
+                    f"{check['steps']['paper_map_error']['median']:.2%}"
                 )
-        if "planted_truth" in found:
-            numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
+        if "planted_truth" in check:
+            numbers["area under the ROC, planted regions"] = f"{check['planted_truth']:.3f}"
             print(
-                f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}"
+                f"  {title}: planted regions found with an area under the ROC of {check['planted_truth']:.3f}"
             )
         section.numbers(
             {f"{key} ({title})" if len(checks) > 1 else key: v for key, v in numbers.items()}
         )
         path = folder / f"summary_{method}.png"
-        save_figure(draw(method, files[method], found, labels), path)
+        save_figure(draw(method, files[method], check, labels), path)
         section.figure(
-            path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + "."
+            path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, check)) + "."
         )
     if rows := [
-        row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)
+        row for method, check in checks.items() for row in sanity_rows(METHODS[method].title, check)
     ]:
         section.table(
             [
@@ -108,45 +108,45 @@ def which(models: dict[int, str]) -> str:
     )
 
 
-def sanity_rows(name: str, found: dict) -> list[tuple]:
+def sanity_rows(name: str, check: dict) -> list[tuple]:
     compared = [
         (f"from the baseline “{kind}”", pair, "high")
-        for kind, pair in found.get("baselines", {}).items()
+        for kind, pair in check.get("baselines", {}).items()
     ]
     compared += [
         (f"with random weights from the top to {layer}", pair, "falling to 0")
-        for layer, pair in found.get("weights", {}).items()
+        for layer, pair in check.get("weights", {}).items()
     ]
     compared += (
-        [("of a network trained on shuffled labels", found["labels"], "near 0")]
-        if "labels" in found
+        [("of a network trained on shuffled labels", check["labels"], "near 0")]
+        if "labels" in check
         else []
     )
     return [
-        (name, what, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should)
-        for what, r, should in compared
+        (name, comparison, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should)
+        for comparison, r, should in compared
     ]
 
 
-def panels_of(method: str, found: dict) -> list[str]:
+def panels_of(method: str, check: dict) -> list[str]:
     """Completeness needs maps in units of the logit; deletion is an optional check."""
     shown = {
         "completeness": METHODS[method].in_logits,
         "when": True,
-        "deletion": "deletion" in found,
+        "deletion": "deletion" in check,
     }
     return [name for name in PANELS if shown[name]]
 
 
-def draw(method: str, files: list[Path], found: dict, labels: Labels):
-    panels = panels_of(method, found)
+def draw(method: str, files: list[Path], check: dict, labels: Labels):
+    panels = panels_of(method, check)
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False
     )
     for name, axis in zip(panels, axes[0]):
         axis.set_title(name)
         if name == "deletion":
-            _draw_deletion(axis, found["deletion"])
+            _draw_deletion(axis, check["deletion"])
         else:
             {"completeness": _draw_gaps, "when": _draw_when}[name](axis, files, labels)
     figure.suptitle(METHODS[method].title, x=0.01, ha="left", fontsize=11)
@@ -189,13 +189,13 @@ def _draw_when(axis, files: list[Path], labels: Labels) -> None:
 
 
 def _draw_deletion(axis, curve: dict) -> None:
-    for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
+    for voxels, colour in (("top", "#c8643c"), ("random", "#5c6672")):
         axis.plot(
             curve["share_of_voxels"],
-            curve[f"logit_without_{what}_voxels"],
+            curve[f"logit_without_{voxels}_voxels"],
             marker="o",
             color=colour,
-            label=what,
+            label=voxels,
         )
     axis.axhline(0, color="#dde2e8", zorder=0)
     axis.set(xlabel="share of voxels set to the baseline", ylabel="logit for the window's label")

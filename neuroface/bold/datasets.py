@@ -89,7 +89,7 @@ def find_runs(
     runs: list[Run] = []
     for person in people:
         is_bids = dataset == "bids"
-        found, missing = (
+        runs_of_person, missing = (
             bids_runs(
                 person,
                 folder,
@@ -104,7 +104,7 @@ def find_runs(
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )
-        runs += found
+        runs += runs_of_person
         left_out += missing
     runs, missing = whole_values(runs, bids_filter)
     left_out += missing

@@ -107,12 +107,12 @@ def cleaning_of(run: Run, n_volumes: int, denoising: Denoising) -> Cleaning:
         denoise, reason = "none", f"{reason}: {stated}"
     elif denoise == "auto":
         denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
-    said = f"; {censored.sum()} censored volumes count for nothing" if censored.any() else ""
+    of_censored = f"; {censored.sum()} censored volumes count for nothing" if censored.any() else ""
     if denoise == "none":
         mean_only = (
             None if counted.all() else np.ones((n_volumes, 1))
         )  # mean and SD of the volumes that count
-        nothing_else = (", ".join(smoothed) or "nothing") + said
+        nothing_else = (", ".join(smoothed) or "nothing") + of_censored
         return Cleaning(mean_only, counted, smoothing_mm, nothing_else, reason, steady)
     drift, kept = drift_regressors(n_volumes, denoising.tr_s, high_pass_hz), counted
     removed = ["linear trend"]
@@ -202,8 +202,8 @@ def cleaning_lines(
     cleanings = [cleaning_of(run, open_header(run.bold)[1][3], denoising) for run in runs]
     done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
     lines = [
-        f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})"
-        for (what, why), n in done.items()
+        f"taken from the BOLD of {n} of {len(runs)} runs: {removed} ({reason})"
+        for (removed, reason), n in done.items()
     ]
     if design is not None:
         lines += _lost_of_design(runs, design, cleanings, denoising)

@@ -107,15 +107,15 @@ def _none_lost(
     ``expected`` : (n_volumes,) bool, volumes that must not be; None: all.
     """
     start = 0
-    for part in volumes:
-        empty_by_list = False if expected is None else ~expected[start : start + len(part)]
-        if not (there := part.any(axis=1) | empty_by_list).all():
+    for block in volumes:
+        empty_by_list = False if expected is None else ~expected[start : start + len(block)]
+        if not (there := block.any(axis=1) | empty_by_list).all():
             raise NeuroFaceError(
                 f"{path}: volume {start + int(there.argmin()) + 1} is 0 in all voxels of the mask. Export or download the "
                 f"run again, or leave this person out with EXCLUDE."
             )
-        start += len(part)
-        yield part
+        start += len(block)
+        yield block
 
 
 def standardized_volumes(
@@ -135,8 +135,8 @@ def standardized_volumes(
     statistics = statistics_of(cleaning, standardize)
     if statistics is None:
         return stream_masked(path, mask, affine, n, smoothing_mm)
-    for part in stream_masked(path, mask, affine, smoothing_mm=smoothing_mm):
-        statistics.add(part)
+    for block in stream_masked(path, mask, affine, smoothing_mm=smoothing_mm):
+        statistics.add(block)
     again = stream_masked(path, mask, affine, n, smoothing_mm)
     if isinstance(statistics, RunningStatistics):
         return map(statistics.standardize, again)
@@ -147,10 +147,10 @@ def _cleaned(
     volumes: Iterator[np.ndarray], statistics: Projection, standardize: str
 ) -> Iterator[np.ndarray]:
     start = 0
-    for part in volumes:
-        numbers = np.arange(start, start + len(part))
-        start += len(part)
+    for block in volumes:
+        numbers = np.arange(start, start + len(block))
+        start += len(block)
         if standardize == "zscore":
-            yield statistics.standardize(part, numbers)
+            yield statistics.standardize(block, numbers)
         else:
-            yield statistics.clean(part, numbers).astype(np.float32)
+            yield statistics.clean(block, numbers).astype(np.float32)

@@ -184,8 +184,8 @@ def stream_masked(
     check_grid(path, shape, image.affine, mask.shape, affine)
     if has_places(path):
         if smoothing_mm:
-            what = "parcels of a table" if is_parcels(path) else "maps on the cortical surface"
-            raise NeuroFaceError(f"{path}: {what} cannot be smoothed. Set SMOOTHING_MM = None.")
+            kind = "parcels of a table" if is_parcels(path) else "maps on the cortical surface"
+            raise NeuroFaceError(f"{path}: {kind} cannot be smoothed. Set SMOOTHING_MM = None.")
         yield from _stream_places(path, mask, n)
         return
     proxy = image.dataobj

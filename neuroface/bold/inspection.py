@@ -88,8 +88,8 @@ def check_runs(
     ----------
     notes : False: each person saw another film, so that nobody lacks a run.
     """
-    for what, why in left_out:
-        checklist.leave_out(what, why)
+    for item, why in left_out:
+        checklist.leave_out(item, why)
     if not runs:
         return
     films = Counter(run.movie for run in runs)
@@ -113,8 +113,8 @@ def _people(n: int) -> str:
     return _counted(n, "person", "people")
 
 
-def _counted(n: int, one: str, several: str) -> str:
-    return f"{n} {one if n == 1 else several}"
+def _counted(n: int, singular: str, plural: str) -> str:
+    return f"{n} {singular if n == 1 else plural}"
 
 
 def check_group_mask(

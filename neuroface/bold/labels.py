@@ -8,7 +8,7 @@ from typing import NamedTuple
 class Words(NamedTuple):
     """Words for a condition: in sentences "a house", "houses", "a house is on the screen", in figures "house"."""
 
-    one: str
+    singular: str
     plural: str
     is_there: str
     title: str
@@ -35,9 +35,9 @@ class Labels:
         return self.words.get(label) or Words(label, label, f"{label} is present", label)
 
     @property
-    def one(self) -> str:
+    def singular(self) -> str:
         """The first condition in a sentence, such as "a house"."""
-        return self.of(self.first).one
+        return self.of(self.first).singular
 
     @property
     def plural(self) -> str:

@@ -65,8 +65,8 @@ def _pack(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None, 
     )  # as gzip, without name or time: same data, same bytes
     with atomic(path) as partial, open(partial, "wb") as file:
         file.write(packer.compress(header.binaryblock + bytes(4)))
-        for part in parts:
-            file.write(packer.compress(memoryview(part).cast("B")))
+        for block in parts:
+            file.write(packer.compress(memoryview(block).cast("B")))
         file.write(packer.flush())
 
 

@@ -74,13 +74,13 @@ def nndb_runs(
                 f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
-        found = [(event, file) for event, file in annotations.items() if file is not None]
+        present = [(event, file) for event, file in annotations.items() if file is not None]
         if lacking := [event for event, file in annotations.items() if file is None]:
             missing.append((bold.name, f"no annotation stimuli/{named_files[lacking[0]]}"))
         else:
             joined = naming.joined and has_pauses(movie)
             pauses = pauses_of(subject, movie) if joined else ()
-            run = Run(subject, movie, "1", name, bold, masks[0], tuple(found), censor, regressors)
+            run = Run(subject, movie, "1", name, bold, masks[0], tuple(present), censor, regressors)
             runs.append(replace(run, joined=joined, pauses=pauses))
     return runs, missing
 

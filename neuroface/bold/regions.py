@@ -107,9 +107,9 @@ def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     try:
         region, own_affine = read_mask(path)
     except NeuroFaceError as error:  # the problem is the same as with a mask, the advice is not
-        what = str(error).split(". ")[0]
+        problem = str(error).split(". ")[0]
         raise NeuroFaceError(
-            f"ROI_MASKS: {what}. Threshold or repair it, or remove it from ROI_MASKS."
+            f"ROI_MASKS: {problem}. Threshold or repair it, or remove it from ROI_MASKS."
         ) from None
     source = nib.Nifti1Image(region.astype(np.uint8), own_affine)
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)

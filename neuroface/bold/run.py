@@ -118,4 +118,4 @@ def whole_values(runs: list[Run], name_part: str) -> tuple[list[Run], list[tuple
 
 def natural(name: str) -> list:
     """A key that sorts sub-2 before sub-10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", name)]

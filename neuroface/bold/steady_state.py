@@ -101,9 +101,9 @@ def _first_volumes(path: Path) -> np.ndarray:
     sample = np.zeros(int(np.prod(shape[:3])), dtype=bool)
     sample[np.random.default_rng(0).permutation(len(sample))[:N_VOXELS]] = True
     parts, read = [], 0
-    for part in stream_masked(path, sample.reshape(shape[:3]), image.affine):
-        parts.append(part)
-        read += len(part)
+    for block in stream_masked(path, sample.reshape(shape[:3]), image.affine):
+        parts.append(block)
+        read += len(block)
         if read >= n:
             break
     volumes = np.concatenate(parts)[:n].astype(np.float64)

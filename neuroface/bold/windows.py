@@ -96,12 +96,12 @@ def ambiguous_windows(
     window_s: float,
 ) -> np.ndarray:
     """Which windows of :func:`window_table` (n,) overlap a stretch of the other condition."""
-    found = np.zeros(len(table), dtype=bool)
+    ambiguous = np.zeros(len(table), dtype=bool)
     if second is not None:
         for label, other in zip(labels, (second, first)):
             has_label = (table["label"] == label).to_numpy()
-            found[has_label] = touches(table["onset_s"].to_numpy()[has_label], window_s, other)
-    return found
+            ambiguous[has_label] = touches(table["onset_s"].to_numpy()[has_label], window_s, other)
+    return ambiguous
 
 
 def events_of(table: pd.DataFrame) -> pd.Series:

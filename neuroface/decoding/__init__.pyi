@@ -11,7 +11,7 @@ from .architectures import (
     learning_rates as learning_rates,
 )
 from .batch_sizes import batch_bounds as batch_bounds
-from .best import (
+from .choose_model import (
     best_files as best_files,
     candidates as candidates,
     is_chosen_among as is_chosen_among,
@@ -35,6 +35,13 @@ from .fast.compiled import (
     Compiled as Compiled,
     compile_once as compile_once,
     initial_variables as initial_variables,
+)
+from .fit import (
+    Training as Training,
+    Windows as Windows,
+    fit_fold as fit_fold,
+    seed_of_member as seed_of_member,
+    write_kernel as write_kernel,
 )
 from .fold_files import (
     BEST as BEST,
@@ -81,13 +88,6 @@ from .metrics import (
     scores as scores,
 )
 from .model_cost import multiply_adds as multiply_adds, step_bytes as step_bytes
-from .models import (
-    Training as Training,
-    Windows as Windows,
-    fit_fold as fit_fold,
-    seed_of_member as seed_of_member,
-    write_kernel as write_kernel,
-)
 from .network import (
     build_network as build_network,
     classifier as classifier,
@@ -97,6 +97,11 @@ from .network import (
     save_network as save_network,
     window_input as window_input,
 )
+from .other_networks import (
+    OVER_SPACE as OVER_SPACE,
+    convolved_volumes as convolved_volumes,
+    encoded as encoded,
+)
 from .results import (
     members_of as members_of,
     permuted as permuted,
@@ -104,11 +109,6 @@ from .results import (
     write_comparison as write_comparison,
     write_member as write_member,
     write_results as write_results,
-)
-from .rivals import (
-    OVER_SPACE as OVER_SPACE,
-    convolved_volumes as convolved_volumes,
-    encoded as encoded,
 )
 from .screened import (
     SCREENS as SCREENS,
@@ -120,7 +120,7 @@ from .screened import (
 from .second_order import solve_second_order_each as solve_second_order_each
 from .split_choice import AUTO as AUTO, choose_splits as choose_splits
 from .training import windows_per_pass as windows_per_pass
-from .training_report import describe as describe
+from .training_report import describe_training as describe_training
 from .uncertainty import (
     LEAST_CLUSTERS as LEAST_CLUSTERS,
     LEAST_FILMS_TO_DIVIDE as LEAST_FILMS_TO_DIVIDE,

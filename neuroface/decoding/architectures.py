@@ -18,9 +18,9 @@ import numpy as np
 ARCHITECTURES = {
     "voxel_time_cnn": "neuroface.decoding.network:voxel_time_cnn",
     "polynomial_network": "neuroface.decoding.polynomial:polynomial_network",
-    "cnn3d": "neuroface.decoding.rivals:cnn3d",
-    "transformer": "neuroface.decoding.rivals:transformer",
-    "hybrid": "neuroface.decoding.rivals:hybrid",
+    "cnn3d": "neuroface.decoding.other_networks:cnn3d",
+    "transformer": "neuroface.decoding.other_networks:transformer",
+    "hybrid": "neuroface.decoding.other_networks:hybrid",
     "screened_ridge": "neuroface.decoding.closed_form:screened_ridge",
     "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }

@@ -64,12 +64,12 @@ def linear_plus(
     return classifier(windows, layers.Concatenate(dtype="float32")([first, second]))
 
 
-def set_parameters(network: keras.Model, found: Parameters) -> None:
+def set_parameters(network: keras.Model, parameters: Parameters) -> None:
     """Give a network of :func:`linear_plus` the parameters of a fit."""
-    network.get_layer("linear_path").set_weights([found.weights.reshape(-1, 1)])
-    network.get_layer("directions").set_weights([found.directions, found.offsets])
+    network.get_layer("linear_path").set_weights([parameters.weights.reshape(-1, 1)])
+    network.get_layer("directions").set_weights([parameters.directions, parameters.offsets])
     network.get_layer("logit").set_weights(
-        [np.append(1.0, found.strengths)[:, None], np.array([found.intercept])]
+        [np.append(1.0, parameters.strengths)[:, None], np.array([parameters.intercept])]
     )
 
 

@@ -44,8 +44,8 @@ def crossed_error(
     )
     if len(clusters) == 1:
         return CrossedError(np.sqrt(of_each[0]), freedom[0])
-    one, other = clusters
-    cells = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1]
+    first, second = clusters
+    cells = np.unique(first * (second.max() + 1) + second, return_inverse=True)[1]
     if cells.max() in freedom:  # each moment has one viewer: moments vary within people
         alone = int(np.argmin(freedom))
         return CrossedError(np.sqrt(of_each[alone]), freedom[alone])

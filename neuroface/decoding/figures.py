@@ -27,8 +27,8 @@ def plot_history(history: pd.DataFrame, over: str, target: Path) -> None:
             (name, "#2b5f8a", "training"),
             (f"val_{name}", "#c8643c", "validation"),
         ):
-            for _, one in history.groupby(["fold", "seed", "learning_rate"]):
-                axis.plot(one[over], one[column], color=colour, alpha=0.3, linewidth=0.8)
+            for _, training in history.groupby(["fold", "seed", "learning_rate"]):
+                axis.plot(training[over], training[column], color=colour, alpha=0.3, linewidth=0.8)
             mean = history.groupby(over)[column].mean()
             axis.plot(mean.index, mean, color=colour, label=label)
         axis.set(xlabel=over, ylabel=name)
@@ -98,7 +98,7 @@ def _plot_reliability(axis, y: np.ndarray, probability: np.ndarray, labels: Labe
             ha="center", va="bottom" if above else "top",
         )  # fmt: skip
     axis.set(
-        xlabel=f"predicted probability of {labels.one}", ylabel=f"share of {labels.plural}",
+        xlabel=f"predicted probability of {labels.singular}", ylabel=f"share of {labels.plural}",
         title="reliability: windows per bin, 95 % interval",
     )  # fmt: skip
     axis.get_legend().remove()

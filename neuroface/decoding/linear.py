@@ -41,8 +41,10 @@ def window_features(
     chosen = np.arange(X.shape[1]) if voxels is None else np.flatnonzero(voxels)
     step = max(1, CHUNK_BYTES // (len(X) * X.shape[2] * 4))
     for start in range(0, len(chosen), step):
-        part = chosen[start : start + step]
-        block = X[:, part[0] : part[-1] + 1][:, part - part[0]]
+        voxels_at_once = chosen[start : start + step]
+        block = X[:, voxels_at_once[0] : voxels_at_once[-1] + 1][
+            :, voxels_at_once - voxels_at_once[0]
+        ]
         yield block.mean(axis=2) if kind == "mean" else block.reshape(len(X), -1)
 
 
@@ -93,8 +95,8 @@ def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.nd
     weights = pattern_weights(window_kernel(window_features(X, "window")), label, folds)
     pattern = np.zeros(X.shape[1:])
     for start in range(0, len(X), 16):
-        part = slice(start, start + 16)
-        pattern = pattern + np.tensordot(weights[part], X[part], axes=1)
+        rows = slice(start, start + 16)
+        pattern = pattern + np.tensordot(weights[rows], X[rows], axes=1)
     return pattern
 
 
@@ -270,8 +272,8 @@ def scores_by_split(
     """
     labels = np.column_stack([y, permuted_labels(samples, n_permutations, seed, positive)])
     result = {}
-    for split, part in folds.items():
-        values = decision_values(kernel, labels, part)
+    for split, folds_of_split in folds.items():
+        values = decision_values(kernel, labels, folds_of_split)
         accuracy = balanced_accuracies(labels, values > 0)
         null = accuracy[1:]
         result[split] = {

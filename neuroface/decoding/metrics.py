@@ -14,33 +14,35 @@ def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> di
     ----------
     y : (n,) of 0 and 1; both must occur. probability : (n,), predicted for 1.
     """
-    said = probability >= threshold
+    predicted = probability >= threshold
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        y, said, average="binary", zero_division=0
+        y, predicted, average="binary", zero_division=0
     )
     return {
         "n": int(len(y)),
-        "accuracy": float(metrics.accuracy_score(y, said)),
-        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, said)),
+        "accuracy": float(metrics.accuracy_score(y, predicted)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, predicted)),
         "auc": float(metrics.roc_auc_score(y, probability)),
         "pr_auc": float(metrics.average_precision_score(y, probability)),
         "precision": float(precision),
         "recall": float(recall),
         "f1": float(f1),
-        "mcc": float(metrics.matthews_corrcoef(y, said)),
+        "mcc": float(metrics.matthews_corrcoef(y, predicted)),
         "brier": float(metrics.brier_score_loss(y, probability)),
         "calibration_error": expected_calibration_error(y, probability),
     }
 
 
-def balanced_accuracies(labels: np.ndarray, said: np.ndarray, n_classes: int = 2) -> np.ndarray:
+def balanced_accuracies(
+    labels: np.ndarray, predicted: np.ndarray, n_classes: int = 2
+) -> np.ndarray:
     """Balanced accuracy of each labelling: the mean over classes of the share that is recognised.
 
     A class that a labelling does not hold is left out of its mean.
 
     Parameters
     ----------
-    labels, said : (n, n_labellings) class numbers, true and predicted.
+    labels, predicted : (n, n_labellings) class numbers, true and predicted.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def balanced_accuracies(labels: np.ndarray, said: np.ndarray, n_classes: int = 2
     for number in range(n_classes):
         own = labels == number
         n = own.sum(axis=0)
-        recognised = (own & (said == number)).sum(axis=0)
+        recognised = (own & (predicted == number)).sum(axis=0)
         recalls.append(np.where(n > 0, recognised / np.maximum(n, 1), np.nan))
     return np.nanmean(recalls, axis=0)
 
@@ -81,8 +83,8 @@ def scores_by(predictions: pd.DataFrame, column: str, positive: str) -> dict[str
     probability.
     """
     result = {}
-    for key, part in predictions.groupby(column):
-        y, probability = (part["label"] == positive).to_numpy(int), part["probability"].to_numpy()
+    for key, group in predictions.groupby(column):
+        y, probability = (group["label"] == positive).to_numpy(int), group["probability"].to_numpy()
         both = 0 < y.sum() < len(y)
         only = {"n": len(y), "accuracy": float(np.mean((probability >= 0.5) == y))}
         result[str(key)] = scores(y, probability) if both else only

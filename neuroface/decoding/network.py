@@ -171,10 +171,10 @@ def load_released_weights(
             f"{path} holds {len(stored)} layers with weights; the network has {len(layers)}."
         )
     for layer, (name, arrays) in zip(layers, stored.items()):
-        found, expected = ([tuple(a.shape) for a in side] for side in (arrays, layer.weights))
-        if found != expected:
+        shapes, expected = ([tuple(a.shape) for a in side] for side in (arrays, layer.weights))
+        if shapes != expected:
             raise NeuroFaceError(
-                f"{path}: {name} ({layer.name} here) has shapes {found}; expected {expected}."
+                f"{path}: {name} ({layer.name} here) has shapes {shapes}; expected {expected}."
             )
         layer.set_weights(arrays)
     return network
@@ -205,9 +205,11 @@ def predict_logits(
     logits = np.empty(len(rows))
     padded = np.zeros((batch, *windows.shape[1:], 1), dtype=np.float32)
     for start in range(0, len(rows), batch):
-        part = windows[rows[start : start + batch]]
-        padded[: len(part), ..., 0] = part if voxel_order is None else part[:, voxel_order]
-        logits[start : start + len(part)] = np.asarray(logit_model.predict_on_batch(padded))[
-            : len(part), 0
-        ]
+        batch_windows = windows[rows[start : start + batch]]
+        padded[: len(batch_windows), ..., 0] = (
+            batch_windows if voxel_order is None else batch_windows[:, voxel_order]
+        )
+        logits[start : start + len(batch_windows)] = np.asarray(
+            logit_model.predict_on_batch(padded)
+        )[: len(batch_windows), 0]
     return logits

@@ -1,4 +1,4 @@
-"""The hybrid of a 3D-CNN and a Transformer as it was released, for comparison with :func:`neuroface.decoding.rivals.hybrid`.
+"""The released hybrid of a 3D-CNN and a Transformer, beside :func:`neuroface.decoding.other_networks.hybrid`.
 
 Fahrier's thesis, "Advanced task-based fMRI classification using a hybrid 3D CNN and Transformer
 model with attention mechanisms": volumes of 100³ voxels in four classes, 70,361,445 parameters,
@@ -76,9 +76,12 @@ class PlaceAttention(keras.layers.Layer):
         self.gamma = self.add_weight(shape=(1,), initializer="zeros", name="gamma")
 
     def call(self, inputs):
-        x, *parts = inputs
+        x, *projections = inputs
         n_places = int(np.prod(x.shape[1:4]))
-        query, key, value = (ops.reshape(part, (-1, n_places, part.shape[-1])) for part in parts)
+        query, key, value = (
+            ops.reshape(projection, (-1, n_places, projection.shape[-1]))
+            for projection in projections
+        )
         weights = ops.softmax(ops.matmul(query, ops.transpose(key, (0, 2, 1))) / n_places**0.5)
         return x + self.gamma * ops.reshape(ops.matmul(weights, value), (-1, *x.shape[1:]))
 

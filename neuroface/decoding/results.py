@@ -7,6 +7,7 @@ from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, mark_of, title_of
 from neuroface.decoding.division import Fold
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
+from neuroface.decoding.fit import Fitted
 from neuroface.decoding.fold_files import (
     BEST,
     SHUFFLED,
@@ -20,7 +21,6 @@ from neuroface.decoding.fold_files import (
     permuted,
 )
 from neuroface.decoding.metrics import scores, scores_by
-from neuroface.decoding.models import Fitted
 from neuroface.decoding.network import save_network
 from neuroface.decoding.uncertainty import intervals_of_split, p_value
 from neuroface.pipeline import read_table, write_json, write_table
@@ -82,8 +82,8 @@ def write_results(
         "seeds": seeds,
         "cost": cost,
         "folds": [
-            {"fold": int(k), "best_val_balanced_accuracy": inner[int(k)]} | part
-            for k, part in scores_by(predictions, "fold", labels.first).items()
+            {"fold": int(k), "best_val_balanced_accuracy": inner[int(k)]} | scores_of_fold
+            for k, scores_of_fold in scores_by(predictions, "fold", labels.first).items()
         ],
         "by_movie": scores_by(predictions, "movie", labels.first),
         "by_subject": scores_by(predictions, "subject", labels.first),
@@ -236,5 +236,5 @@ def _permuted_scores(
 def _shuffled_scores(folder: Path, split: str, folds: list[Fold], y: np.ndarray) -> dict:
     """Scores of networks that were trained on voxels in random order."""
     table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
-    found = scores(y, table["probability"].to_numpy())
-    return {"model": DEFAULT} | found | {"cost": cost}
+    of_shuffled = scores(y, table["probability"].to_numpy())
+    return {"model": DEFAULT} | of_shuffled | {"cost": cost}

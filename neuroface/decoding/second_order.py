@@ -130,7 +130,7 @@ def _combined(
     best = simplest([solution.inner_logit[known] for solution in linear], errors=1)
     first, kernel = linear[best], kernels[best]
     alone = stacked_logit(first.inner_logit[:, None])
-    found = SecondOrder(
+    linear_only = SecondOrder(
         mean=first.coefficients,
         deviation=DEVIATIONS[best] * first.coefficients,
         directions=np.zeros((n_units, len(y))),
@@ -143,7 +143,7 @@ def _combined(
     # Squares of inner products of two windows that are centred on their mean are all alike: with one
     # window of each class an inner training set has no second-order path.
     if not np.isfinite(second.inner_logit[known]).all():
-        return found
+        return linear_only
     # A path that does not help with all its directions is not tried with few.
     if (
         simplest(
@@ -152,19 +152,21 @@ def _combined(
         )
         == 0
     ):
-        return found
+        return linear_only
     inner_second, final = _second_paths(mean_kernel, y, fold, second, n_units)
     paths = np.column_stack([first.inner_logit, inner_second])
     if simplest([alone, stacked_logit(paths)], errors=2) == 0:
-        return found
+        return linear_only
     share, intercept = _stacked(paths[known], y[known], weights)
     return SecondOrder(
-        mean=share[0] * found.mean,
-        deviation=share[0] * found.deviation,
+        mean=share[0] * linear_only.mean,
+        deviation=share[0] * linear_only.deviation,
         directions=final.directions,
         strengths=share[1] * final.strengths,
         rows=rows,
-        logit_of_rows=share[0] * found.logit_of_rows + share[1] * final.logit[rows] + intercept,
+        logit_of_rows=share[0] * linear_only.logit_of_rows
+        + share[1] * final.logit[rows]
+        + intercept,
         inner_logit=paths @ share + intercept,
         chosen={
             "deviation": DEVIATIONS[best],
@@ -255,16 +257,18 @@ def parameters(
         directions = directions + fit.directions[:, rows] @ mean
         centre = centre + fitted[rows] @ mean
     offsets = -directions @ centre
-    found = Parameters(weights, directions.T, offsets, fit.strengths, 0.0)
-    logit = np.concatenate([logits_of(windows, found) for _, windows in chunks()])[fit.rows]
-    return found._replace(intercept=float(np.mean(fit.logit_of_rows - logit)))
+    without_intercept = Parameters(weights, directions.T, offsets, fit.strengths, 0.0)
+    logit = np.concatenate([logits_of(windows, without_intercept) for _, windows in chunks()])[
+        fit.rows
+    ]
+    return without_intercept._replace(intercept=float(np.mean(fit.logit_of_rows - logit)))
 
 
-def logits_of(windows: np.ndarray, found: Parameters) -> np.ndarray:
+def logits_of(windows: np.ndarray, fitted: Parameters) -> np.ndarray:
     """Logits (n,) of windows (n, n_voxels, window_trs), in float64: what the network computes, written out."""
-    second = windows.mean(axis=2, dtype=np.float64) @ found.directions + found.offsets
-    linear = np.tensordot(windows.astype(np.float64), found.weights, axes=2)
-    return linear + second**2 @ found.strengths + found.intercept
+    second = windows.mean(axis=2, dtype=np.float64) @ fitted.directions + fitted.offsets
+    linear = np.tensordot(windows.astype(np.float64), fitted.weights, axes=2)
+    return linear + second**2 @ fitted.strengths + fitted.intercept
 
 
 def _centred(kernel: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -298,6 +302,6 @@ def _leading_directions(
     directions = np.zeros((n_units, len(centred)))
     directions[: len(largest), rows] = ((vectors[:, kept] / root) @ axes[:, largest]).T
     directions[:, rows] -= directions[:, rows].mean(axis=1, keepdims=True)
-    found = np.zeros(n_units)
-    found[: len(largest)] = strengths[largest]
-    return directions, found
+    leading = np.zeros(n_units)
+    leading[: len(largest)] = strengths[largest]
+    return directions, leading

@@ -26,7 +26,7 @@ KEPT_OUT = {
 }
 
 
-def describe(
+def describe_training(
     folder: Path,
     results: dict,
     ladders: dict,
@@ -47,7 +47,7 @@ def describe(
     results : as for :func:`comparison`. ladders : linear model → split → scores, also on relabelled
     events.
     choices : split → fold → the chosen model, and the losses of all; see
-    :func:`neuroface.decoding.best.choose`.
+    :func:`neuroface.decoding.choose_model.choose`.
     impossible : split → why it is not possible.
     networks : MODELS. selection, n_permutations, n_seeds : SELECTION, N_PERMUTATIONS, N_SEEDS. why_splits : why the
     splits are these; "" if they were named.
@@ -169,7 +169,7 @@ def describe_histories(
 def lead(splits: list[str], labels: Labels, selection: str, why_splits: str) -> str:
     """What was tested, what the splits at hand say, and why they are these."""
     sentences = [
-        f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
+        f"Does a held-out window show {labels.singular}? The same models were tested in each cross-validation, "
         f"{HELD_OUT[selection]}.",
         *(SAYS[split] for split in splits if split in SAYS),
     ]
@@ -194,7 +194,7 @@ def intervals_against_p(results: dict, ladders: dict, splits: list[str]) -> list
 
     Parameters
     ----------
-    results, ladders : as for :func:`describe`; only models with a p are looked at.
+    results, ladders : as for :func:`describe_training`; only models with a p are looked at.
     """
     sentences = []
     for name in ladders:
@@ -303,7 +303,7 @@ def first_screen(
 
     Parameters
     ----------
-    results, ladders : as for :func:`describe`. shown_first : the model that counts, and the reference.
+    results, ladders : as for :func:`describe_training`. shown_first : the model that counts, and the reference.
     """
     model, ladder = shown_first[0], ladders["linear"][split]
     result = results[model][split]

@@ -157,16 +157,18 @@ def intervals_of_split(
     parts = np.zeros(len(y), dtype=int)
     if over == "films" and n >= LEAST_FILMS_TO_DIVIDE:
         parts = fifths_of_films(windows)
-    found = cluster_intervals(y, probability, clusters, parts if cross_validated else None)
+    intervals = cluster_intervals(y, probability, clusters, parts if cross_validated else None)
     why = ""
     if over == RUNS_OF_ONE:
-        found = {name: interval for name, interval in found.items() if name in HOLD_FOR_FEW_WINDOWS}
+        intervals = {
+            name: interval for name, interval in intervals.items() if name in HOLD_FOR_FEW_WINDOWS
+        }
     if n < LEAST_CLUSTERS:
         why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
-    elif not found:
+    elif not intervals:
         why = f"no interval over {over}: they do not differ, or one of them holds all windows of a class"
     factor = widening(n) if cross_validated else 1.0
-    return {"over": over, "n": n, "widened": factor, "scores": found, "why_none": why}
+    return {"over": over, "n": n, "widened": factor, "scores": intervals, "why_none": why}
 
 
 def fifths_of_films(windows: pd.DataFrame) -> np.ndarray:
@@ -281,8 +283,8 @@ def weighted_scores(
     # the same probability (Mann-Whitney).
     beaten = n_negative[:, None] - alarms + new_alarms / 2
     precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
-    said = probability >= 0.5
-    tp, fp = ((times * which)[:, said].sum(axis=1) for which in (y, 1 - y))
+    predicted = probability >= 0.5
+    tp, fp = ((times * which)[:, predicted].sum(axis=1) for which in (y, 1 - y))
     fn, tn = n_positive - tp, n_negative - fp
     spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return {

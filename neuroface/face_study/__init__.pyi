@@ -40,6 +40,7 @@ from .films import (
     scan_chunk as scan_chunk,
     write_digest as write_digest,
 )
+from .model_inputs import windows_of as windows_of
 from .settings import (
     FaceSettings as FaceSettings,
     fold_settings as fold_settings,
@@ -48,5 +49,4 @@ from .settings import (
 )
 from .study import STUDY as STUDY
 from .viewing import show_films as show_films
-from .windows import windows_of as windows_of
 from .words import labels_of as labels_of, roi_word as roi_word

@@ -17,7 +17,7 @@ def how_explained(cfg: FaceSettings) -> str:
     )
     rule = RULE_WORDS.get(cfg.IG_RULE, f"{cfg.IG_RULE} rule")
     engine = ", computed by DeepExplain" if cfg.IG_ENGINE == "deepexplain" else ""
-    what = {
+    words_of = {
         "ig": f"Integrated Gradients ({rule}, {steps}{engine})",
         "gradient-x-input": "gradient × input",
         "grad-cam": "Grad-CAM",
@@ -38,7 +38,7 @@ def how_explained(cfg: FaceSettings) -> str:
         "held-out": "each window explained by the fold model that never saw it",
         "best fold": "all windows explained by one model, the best on its own test fold",
     }
-    methods = " and ".join(what[method] for method in cfg.ATTRIBUTION_METHODS)
+    methods = " and ".join(words_of[method] for method in cfg.ATTRIBUTION_METHODS)
     kinks = (
         " Two exact maps of one window of a network may differ by up to 1 %, where rounding decides on which side of a kink "
         "the gradient is taken."

@@ -73,8 +73,8 @@ def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -
         )
         checklist.try_to(check_mesh, checklist, runs, cfg)
         plans = plans_of(checklist, runs, plan_windows, cfg)
-        for describe in (describe_annotations, describe_trials, _pauses, _cleaning_of_runs):
-            for line in checklist.try_to(describe, list(plans), cfg) or []:
+        for lines_of in (describe_annotations, describe_trials, _pauses, _cleaning_of_runs):
+            for line in checklist.try_to(lines_of, list(plans), cfg) or []:
                 checklist.say(line)
         samples = (
             pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()

@@ -74,9 +74,11 @@ def with_kept(
     return pd.concat([table[[*KEYS, "kept"]], regressors.round(6)], axis=1)
 
 
-def write_window_regressors(folder: Path, found: Iterable[pd.DataFrame | None]) -> str | None:
+def write_window_regressors(
+    folder: Path, tables_of_runs: Iterable[pd.DataFrame | None]
+) -> str | None:
     """Write ``film_regressors.tsv``, the regressors that all runs share; returns why not if only some have any."""
-    tables = list(found)
+    tables = list(tables_of_runs)
     there = [table for table in tables if table is not None]
     if not there:
         return None
@@ -94,7 +96,7 @@ def describe_balance(section: Section, folder: Path, labels: Labels, cfg: FaceSe
     if not (folder / WINDOW_REGRESSORS).exists():
         return
     table = read_table(folder / WINDOW_REGRESSORS)
-    before, after = (differences(part, labels) for part in (table, table[table["kept"] == 1]))
+    before, after = (differences(windows, labels) for windows in (table, table[table["kept"] == 1]))
     rows = [
         (name.replace("_", " "), f"{before[name]:+.2f}", f"{after[name]:+.2f}") for name in before
     ]
@@ -104,12 +106,13 @@ def describe_balance(section: Section, folder: Path, labels: Labels, cfg: FaceSe
         else "kept windows were drawn at random"
     )
     how = how if cfg.BALANCE == "run" else "all windows were kept"
-    one, other = labels.titles
+    first, second = labels.titles
     section.table(
         ["film regressor", "all windows", "kept windows"],
         rows,
-        f"What else differs between the classes: mean in {one.replace(' ', '-')} windows minus mean in "
-        f"{other.replace(' ', '-')} windows, in SDs within a class; {how}. Script 3 tells how well these predict the label.",
+        f"What else differs between the classes: mean in {first.replace(' ', '-')} windows minus mean in "
+        f"{second.replace(' ', '-')} windows, in SDs within a class; {how}. "
+        f"Script 3 tells how well these predict the label.",
     )  # fmt: skip
 
 
@@ -172,17 +175,17 @@ def add_confounds(
             p = ladders[model][split]["p"] if model in ladders else None
             cells += _scores(parts[split]["all_folds"] | {"p": p})
         rows.append((f"BOLD, {title_of(model)}{mark_of(model, cfg.SELECTION)}", "", *cells))
-    one, other = labels.titles
+    first, second = labels.titles
     section.table(
         [
             "predicted from",
-            f"{one} minus {other}, SD",
-            *(f"{what}, {split} folds" for split in cfg.CV_SPLITS for what in SHOWN),
+            f"{first} minus {second}, SD",
+            *(f"{score}, {split} folds" for split in cfg.CV_SPLITS for score in SHOWN),
         ],
         rows,
-        f"Is “{one}” just a brighter, louder or faster moment? Ridge classifiers see only what else the film shows and "
+        f"Is “{first}” just a brighter, louder or faster moment? Ridge classifiers see only what else the film shows and "
         f"sounds like, averaged over each window after the haemodynamic response, on the same folds as the networks. What "
-        f"they reach, a model of BOLD can reach without {labels.one}; MATCH_ON makes the classes alike.",
+        f"they reach, a model of BOLD can reach without {labels.singular}; MATCH_ON makes the classes alike.",
     )
     for split in cfg.CV_SPLITS:
         alone = of_film["scores"][TOGETHER][split]

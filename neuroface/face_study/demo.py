@@ -196,10 +196,10 @@ def _coupling(
 def _on_screen(stretches: np.ndarray, n_trs: int) -> np.ndarray:
     """Whether a face is on the screen, every STEP_S seconds: (n,) bool."""
     time_s = np.arange(0, n_trs, STEP_S)
-    found = np.zeros(len(time_s), dtype=bool)
+    shown = np.zeros(len(time_s), dtype=bool)
     for onset, duration in stretches:
-        found = found | (time_s >= onset - 1e-6) & (time_s < onset + duration - 1e-6)
-    return found
+        shown = shown | (time_s >= onset - 1e-6) & (time_s < onset + duration - 1e-6)
+    return shown
 
 
 def _convolved(drive: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ from neuroface.film import (
     DETECTOR,
     HEIGHT,
     FaceFinder,
+    FaceRules,
     Film,
     Part,
-    Rules,
     box_of,
     clock,
     complement,
@@ -71,8 +71,8 @@ def film_settings(script: str) -> FaceSettings:
     return replaced(cfg, DATASET="films", DATA_DIR=str(folder.parent), RUN_NAME=folder.name)
 
 
-def rules_of(cfg: FaceSettings) -> Rules:
-    return Rules(cfg.FACE_SCORE, cfg.MIN_FACE_HEIGHT, cfg.BRIDGE_GAPS_S, cfg.SHORTEST_FACE_S)
+def rules_of(cfg: FaceSettings) -> FaceRules:
+    return FaceRules(cfg.FACE_SCORE, cfg.MIN_FACE_HEIGHT, cfg.BRIDGE_GAPS_S, cfg.SHORTEST_FACE_S)
 
 
 # ---------------------------------------------------------------- units of work
@@ -112,12 +112,12 @@ def name_of_chunk(rate_hz: float, unit: tuple[Film, range]) -> UnitName:
 def scan_chunk(folder: Path, rate_hz: float, unit: tuple[Film, range]) -> None:
     """Write the pictures and the samples of a part of a film."""
     film, samples = unit
-    found, pictures = scan(film, samples, rate_hz, _face_finder(), HEIGHT)
+    contents, pictures = scan(film, samples, rate_hz, _face_finder(), HEIGHT)
     target = pictures_file(folder, film, samples)
     with atomic(target) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
         for number, picture in pictures.items():  # a fixed date: same film, same bytes
             file.writestr(zipfile.ZipInfo(f"{number}.webp", (1980, 1, 1, 0, 0, 0)), picture)
-    write_json(chunk_file(folder, film, samples), found)
+    write_json(chunk_file(folder, film, samples), contents)
 
 
 @cache
@@ -169,7 +169,8 @@ def samples_of_run(
 def _film_table(folder: Path, film: Film, cfg: FaceSettings) -> pd.DataFrame:
     """All samples of a film: faces that count by the rules, and its contents."""
     chunks = [
-        read_json(chunk_file(folder, film, part)) for part in chunks_of(film, cfg.ANNOTATION_HZ)
+        read_json(chunk_file(folder, film, samples))
+        for samples in chunks_of(film, cfg.ANNOTATION_HZ)
     ]
     joined = {
         name: [value for chunk in chunks for value in chunk[name]] for name in ("faces", *CONTENTS)
@@ -186,10 +187,12 @@ def annotate_run(
     """Write a run's annotation, samples, regressors, figure and the page to correct it."""
     rate_hz, rules = cfg.ANNOTATION_HZ, rules_of(cfg)
     table, shown = samples_of_run(folder, films, parts, cfg)
-    length_s = round(max(part.onset_s + part.end_s - part.start_s for part in parts), 3)
+    length_s = round(
+        max(stretches.onset_s + stretches.end_s - stretches.start_s for stretches in parts), 3
+    )
     faces = stretches_of_samples(table["n_faces"] > 0, rate_hz, rules)
     pauses = complement(
-        np.array(sorted((part.onset_s, part.end_s - part.start_s) for part in parts)), 0.0, length_s
+        np.array(sorted((stretches.onset_s, stretches.end_s - stretches.start_s) for stretches in parts)), 0.0, length_s
     )  # fmt: skip
     taken = np.concatenate([faces, pauses])
     rest = complement(
@@ -204,8 +207,8 @@ def annotate_run(
         folder, name, regressors, cfg.TR_S, {"Films": about["Films"], "Parts": about["Parts"]}
     )
     score = table["score"].fillna(0).to_numpy()
-    marked = [(on, *row, d) for on, part in ((True, faces), (False, rest))
-              for row, d in zip(part.tolist(), doubt(part, score, rate_hz, on, rules))]  # fmt: skip
+    marked = [(on, *row, d) for on, stretches in ((True, faces), (False, rest))
+              for row, d in zip(stretches.tolist(), doubt(stretches, score, rate_hz, on, rules))]  # fmt: skip
     about["DoubtfulStretches"] = int(sum(row[3] > DOUBTFUL for row in marked))
     write_annotation(folder, name, {"face": faces, "noface": rest}, about)
     has_picture, picture_of = _pictures(folder, films, parts, shown, cfg)

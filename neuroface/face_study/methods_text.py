@@ -118,7 +118,7 @@ def methods_paragraph(
         f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(used)} (Abraham et al. 2014); "
         f"all random draws used the seed {settings['SEED']}."
     )
-    text = " ".join(part for part in parts if part)
+    text = " ".join(sentence for sentence in parts if sentence)
     references = pd.read_csv(REFERENCES, sep="\t")
     return text, [row.reference for row in references.itertuples() if row.cited_as in text]
 
@@ -145,8 +145,8 @@ def _data(s: dict, f: dict) -> str:
         else "BIDS",
     }[s["DATASET"]]
     who = "1 person" if f["people"] == 1 else f"{f['people']} people"
-    what = "1 film or task" if f["films"] == 1 else f"{f['films']} films or tasks"
-    text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
+    films = "1 film or task" if f["films"] == 1 else f"{f['films']} films or tasks"
+    text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {films}."
     if s["EXCLUDE"]:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
     if s["INCLUDE"]:
@@ -162,7 +162,7 @@ def _data(s: dict, f: dict) -> str:
         if second
         else "without one"
         if labels.first in WORDS
-        else f"without {labels.one}"
+        else f"without {labels.singular}"
     )
     there = labels.is_there.replace(" is ", " ", 1)
     counts = [
@@ -384,7 +384,7 @@ def _map_test(kind: str, numbers: dict, s: dict, f: dict) -> str:
     if kind == "none":
         return " Maps for which there is no valid test were not tested."
     has_grid = f.get("places", "voxels") == "voxels"
-    what = (
+    statistic = (
         f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm"
         if s["VARIANCE_FWHM_MM"] and has_grid
         else "t"
@@ -393,9 +393,7 @@ def _map_test(kind: str, numbers: dict, s: dict, f: dict) -> str:
         f"corrected family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
         f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)"
     )
-    scaled = (
-        f"in units of each person's mean absolute attribution ({what} across people), {corrected}"
-    )
+    scaled = f"in units of each person's mean absolute attribution ({statistic} across people), {corrected}"
     if kind == "relabel":
         return (
             f" They were compared, {scaled}, with the maps of {numbers['relabellings']:,} relabellings of events within "

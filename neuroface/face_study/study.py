@@ -20,8 +20,8 @@ def methods(
 def title(settings: dict) -> str:
     labels = named_labels(settings["LABELS"])
     if labels.first in WORDS:
-        return f"Is there {labels.one} on the screen?"
-    return f"Decoding {labels.one} against {labels.second}"
+        return f"Is there {labels.singular} on the screen?"
+    return f"Decoding {labels.singular} against {labels.second}"
 
 
 WINDOWS = "5-brain-maps/{sub}/*_label-{label}_window-*_{method}.nii.gz"

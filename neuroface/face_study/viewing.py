@@ -119,12 +119,12 @@ def pictures_of_film(folder: Path, movie: str) -> list[tuple[float, bytes]]:
             for name in file.namelist():
                 pictures[int(name.removesuffix(".webp"))] = (archive, name)
     kept = sorted(pictures)[:: -(-len(pictures) // MOST_PICTURES) or 1]
-    found = []
+    pictures_at = []
     for number in kept:
         archive, name = pictures[number]
         with zipfile.ZipFile(archive) as file:
-            found.append((number / about["SamplesPerSecond"], file.read(name)))
-    return found
+            pictures_at.append((number / about["SamplesPerSecond"], file.read(name)))
+    return pictures_at
 
 
 def group_map_pictures(

@@ -27,7 +27,7 @@ from .regressors import (
 )
 from .samples import scan as scan
 from .stretches import (
-    Rules as Rules,
+    FaceRules as FaceRules,
     complement as complement,
     counts as counts,
     doubt as doubt,

@@ -15,19 +15,19 @@ NEAR_S = 2.0  # a boundary further from any of the other annotation has no count
 
 
 def compare_annotations(
-    one: np.ndarray,
-    other: np.ndarray,
+    tested: np.ndarray,
+    reference: np.ndarray,
     length_s: float,
     rate_hz: float,
     windows: tuple[float, float, float],
     labels: Labels,
     names: tuple[str, str],
 ) -> pd.DataFrame:
-    """Compare annotation ``one`` with ``other``, which counts as the reference where it makes a difference.
+    """Compare annotation ``tested`` with ``reference``, which counts as the reference where it makes a difference.
 
     Parameters
     ----------
-    one, other : (n, 2) onset_s and duration_s. length_s : length of the film. rate_hz : samples per
+    tested, reference : (n, 2) onset_s and duration_s. length_s : length of the film. rate_hz : samples per
     second.
     windows : MIN_STRETCH_S, TR_S and LAG_S, by which stretches and gaps give windows. labels : of
     both kinds of window.
@@ -38,16 +38,21 @@ def compare_annotations(
     Columns measure, value, meaning.
     """
     times_s = np.arange(int(np.ceil(length_s * rate_hz - 1e-6))) / rate_hz + 1e-6
-    a, b = on_screen(times_s, one), on_screen(times_s, other)
+    a, b = on_screen(times_s, tested), on_screen(times_s, reference)
     both = int(((a == 1) & (b == 1)).sum())
     errors = np.concatenate(
-        [boundary_errors(part_a, part_b) for part_a, part_b in zip(_edges(one), _edges(other))]
+        [
+            boundary_errors(part_a, part_b)
+            for part_a, part_b in zip(_edges(tested), _edges(reference))
+        ]
     )
     counts = [
-        window_table(part, None, labels, *windows)["label"].value_counts() if len(part) else {}
-        for part in (one, other)
+        window_table(stretches, None, labels, *windows)["label"].value_counts()
+        if len(stretches)
+        else {}
+        for stretches in (tested, reference)
     ]
-    hits, hits_back = found_stretches(other, one), found_stretches(one, other)
+    hits, hits_back = found_stretches(reference, tested), found_stretches(tested, reference)
     kappa = float(cohen_kappa_score(a, b)) if 0 < a.mean() < 1 or 0 < b.mean() < 1 else float("nan")
     rows = [
         ("samples", len(a), f"{length_s:.1f} s at {rate_hz:g} per second"),
@@ -65,8 +70,8 @@ def compare_annotations(
             both / max(b.sum(), 1),
             f"of the samples with an event in {names[1]}, share that {names[0]} finds",
         ),
-        (f"stretches, {names[0]}", len(one), ""),
-        (f"stretches, {names[1]}", len(other), ""),
+        (f"stretches, {names[0]}", len(tested), ""),
+        (f"stretches, {names[1]}", len(reference), ""),
         ("hits", int(hits.sum()), f"stretches of {names[1]} of which {names[0]} has at least half"),
         ("misses", int((~hits).sum()), f"stretches of {names[1]} of which it has less"),
         (
@@ -86,34 +91,38 @@ def compare_annotations(
         ),
         (
             "boundaries without counterpart",
-            len(one) * 2 - len(errors),
+            len(tested) * 2 - len(errors),
             f"none of {names[1]} within {NEAR_S:g} s",
         ),
     ]
     for label, title in zip(labels, labels.titles):
-        what = f"{title.replace(' ', '-')} windows"
+        windows_of_label = f"{title.replace(' ', '-')} windows"
         for name, count in zip(names, counts):
             rows.append(
-                (f"{what}, {name}", int(count.get(label, 0)), "before the classes are balanced")
+                (
+                    f"{windows_of_label}, {name}",
+                    int(count.get(label, 0)),
+                    "before the classes are balanced",
+                )
             )
     return pd.DataFrame(rows, columns=["measure", "value", "meaning"])
 
 
-def found_stretches(stretches: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Whether at least half of each stretch (n, 2) is in ``other`` (m, 2): (n,) bool."""
+def found_stretches(stretches: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Whether at least half of each stretch (n, 2) is in ``reference`` (m, 2): (n,) bool."""
     start, end = stretches[:, 0], stretches.sum(axis=1)
-    shared = np.minimum(end[:, None], other.sum(axis=1)[None]) - np.maximum(
-        start[:, None], other[:, 0][None]
+    shared = np.minimum(end[:, None], reference.sum(axis=1)[None]) - np.maximum(
+        start[:, None], reference[:, 0][None]
     )
     return np.clip(shared, 0, None).sum(axis=1) >= HIT_SHARE * stretches[:, 1] - 1e-6
 
 
-def boundary_errors(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Distance of each boundary of ``one`` (s) from the nearest of ``other``, where there is one within :data:`NEAR_S`."""
-    if not len(one) or not len(other):
+def boundary_errors(tested: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Distance (s) of each boundary of ``tested`` from the nearest of ``reference`` within :data:`NEAR_S`."""
+    if not len(tested) or not len(reference):
         return np.empty(0)
-    difference = one[:, None] - other[None]
-    nearest = difference[np.arange(len(one)), np.abs(difference).argmin(axis=1)]
+    difference = tested[:, None] - reference[None]
+    nearest = difference[np.arange(len(tested)), np.abs(difference).argmin(axis=1)]
     return nearest[np.abs(nearest) <= NEAR_S]
 
 
@@ -122,7 +131,7 @@ def _edges(stretches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def plot_agreement(
-    one: np.ndarray, other: np.ndarray, length_s: float, names: tuple[str, str], target: Path
+    tested: np.ndarray, reference: np.ndarray, length_s: float, names: tuple[str, str], target: Path
 ) -> None:
     """Both annotations over the film in rows of ten minutes, and where they differ."""
     row_s = 600.0
@@ -131,11 +140,11 @@ def plot_agreement(
         rows, 1, figsize=(12, 0.5 + 0.85 * rows), squeeze=False, layout="constrained"
     )
     times_s = np.arange(0, length_s, 0.1) + 1e-6
-    differ = on_screen(times_s, one) != on_screen(times_s, other)
+    differ = on_screen(times_s, tested) != on_screen(times_s, reference)
     for number, axis in enumerate(axes[:, 0]):
         start = number * row_s
-        for height, part, colour in ((2, one, "#2b5f8a"), (1, other, "#3f8f5f")):
-            axis.broken_barh(part.tolist(), (height, 0.8), color=colour)
+        for height, stretches, colour in ((2, tested, "#2b5f8a"), (1, reference, "#3f8f5f")):
+            axis.broken_barh(stretches.tolist(), (height, 0.8), color=colour)
         where = (times_s >= start) & (times_s < start + row_s)
         axis.fill_between(
             times_s[where], 0, 0.8 * differ[where], color="#c8643c", step="mid", linewidth=0

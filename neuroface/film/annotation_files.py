@@ -22,17 +22,17 @@ def write_annotation(folder: Path, run: str, stretches: dict[str, np.ndarray], a
     write_json(folder / f"{run}_events.json", about)
     rows = [
         {"onset": onset, "duration": duration, "trial_type": event}
-        for event, part in stretches.items()
-        for onset, duration in part.tolist()
+        for event, of_event in stretches.items()
+        for onset, duration in of_event.tolist()
     ]
     events = pd.DataFrame(rows, columns=["onset", "duration", "trial_type"])
     write_table(folder / f"{run}_events.tsv", events.sort_values("onset", kind="stable"))
-    for event, part in stretches.items():
+    for event, of_event in stretches.items():
         file = folder / f"{run}_{event}-annotation.1D"
-        if not len(part):
+        if not len(of_event):
             file.unlink(missing_ok=True)
             continue
         with atomic(file) as partial:
             partial.write_text(
-                "".join(f"{onset:.10g} {duration:.10g}\n" for onset, duration in part)
+                "".join(f"{onset:.10g} {duration:.10g}\n" for onset, duration in of_event)
             )

@@ -41,10 +41,10 @@ def imbalance(is_first: np.ndarray, regressors: pd.DataFrame) -> dict[str, float
     """
     result = {}
     for name in regressors:
-        one, other = (
+        first, second = (
             regressors.loc[which, name].to_numpy(float)
             for which in (is_first, ~np.asarray(is_first))
         )
-        spread = np.sqrt((one.var() + other.var()) / 2) if len(one) and len(other) else 0.0
-        result[name] = float((one.mean() - other.mean()) / spread) if spread > 0 else 0.0
+        spread = np.sqrt((first.var() + second.var()) / 2) if len(first) and len(second) else 0.0
+        result[name] = float((first.mean() - second.mean()) / spread) if spread > 0 else 0.0
     return result

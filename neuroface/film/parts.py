@@ -116,8 +116,8 @@ def read_parts(path: str | Path) -> list[Part]:
         parts.append(part)
     for name in dict.fromkeys(part.name for part in parts):
         own = sorted((part for part in parts if part.name == name), key=lambda part: part.onset_s)
-        for one, following in zip(own, own[1:]):
-            if one.onset_s + one.end_s - one.start_s > following.onset_s + 1e-6:
+        for earlier, following in zip(own, own[1:]):
+            if earlier.onset_s + earlier.end_s - earlier.start_s > following.onset_s + 1e-6:
                 raise NeuroFaceError(
                     f"FILM_PARTS: {path}: two parts of {name} overlap at {following.onset_s:g} s."
                 )

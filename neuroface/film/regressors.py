@@ -38,18 +38,18 @@ def regressors_of_samples(samples: pd.DataFrame, rate_hz: float, tr_s: float) ->
     -------
     time_s and the regressors, a row per TR, until the response to the last sample has faded.
     """
-    found = {
+    regressors = {
         name: samples[name].to_numpy(float) for name in CONTENTS if samples[name].notna().any()
     }
-    if "loudness" in found:
-        found["loudness"] = found["loudness"] - SILENCE_LUFS
-    if "shot_cuts" in found:
-        found["shot_cuts"] = found["shot_cuts"] * rate_hz
+    if "loudness" in regressors:
+        regressors["loudness"] = regressors["loudness"] - SILENCE_LUFS
+    if "shot_cuts" in regressors:
+        regressors["shot_cuts"] = regressors["shot_cuts"] * rate_hz
     n_trs = int(np.ceil((len(samples) / rate_hz + TAIL_S) / tr_s))
     times_s = np.arange(n_trs) * tr_s
     columns = {
         name: np.round(convolved(np.nan_to_num(v), rate_hz, times_s), 6)
-        for name, v in found.items()
+        for name, v in regressors.items()
     }
     return pd.DataFrame({"time_s": np.round(times_s, 6)} | columns)
 

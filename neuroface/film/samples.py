@@ -49,7 +49,7 @@ def scan(
 
     Returns
     -------
-    found : "time_s", "brightness" (mean luma, 0 to 1), "motion_energy" (mean absolute change of
+    contents : "time_s", "brightness" (mean luma, 0 to 1), "motion_energy" (mean absolute change of
         luma since the sample before), "shot_cuts" (cuts since the sample before), "loudness",
         "speech": a number per sample; "faces": the candidates per sample; "damaged": packets that
         could not be decoded.
@@ -58,7 +58,7 @@ def scan(
     film.damaged = 0
     times_s = np.arange(samples.start, samples.stop) / rate_hz
     cuts = _CutFinder(film)
-    found: list[tuple[float, float]] = []
+    brightness_and_motion: list[tuple[float, float]] = []
     batch: list[tuple[int, np.ndarray]] = []
     pictures: dict[int, np.ndarray | bytes] = {}
     waiting = deque(range(max(0, samples.start - 1), samples.stop))
@@ -78,7 +78,7 @@ def scan(
         before, luma = luma, small @ LUMA / 255
         if number < samples.start:
             return
-        found.append(
+        brightness_and_motion.append(
             (float(luma.mean()), 0.0 if before is None else float(np.abs(luma - before).mean()))
         )
         large = (
@@ -105,7 +105,9 @@ def scan(
         flush()
     _thin_out(pictures, found_faces, samples.start, rate_hz)
     loudness, speech = loudness_and_speech(film, times_s, 1 / rate_hz)
-    brightness, motion = (np.round(part, 5).tolist() for part in np.array(found).T)
+    brightness, motion = (
+        np.round(series, 5).tolist() for series in np.array(brightness_and_motion).T
+    )
     counts = np.histogram(cuts.times_s(), np.append(times_s - 1 / rate_hz, times_s[-1]) + SAME_S)[0]
     return {
         "time_s": np.round(times_s, 6).tolist(),

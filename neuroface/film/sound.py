@@ -29,7 +29,7 @@ def loudness_and_speech(
     if not film.has_sound:
         return np.full(len(times_s), np.nan), np.full(len(times_s), np.nan)
     start_s, end_s = max(0.0, times_s[0] - WARM_S), times_s[-1] + step_s + 0.3
-    (loud_at, loud), (speech_at, spoken) = (part.T for part in _measured(film, start_s, end_s))
+    (loud_at, loud), (speech_at, spoken) = (series.T for series in _measured(film, start_s, end_s))
     # The window of 400 ms that is centred on the step ends 200 ms after the middle.
     ends_s = times_s + step_s / 2 + 0.2
     nearest = np.searchsorted(loud_at, ends_s - ROUNDING_S)
@@ -71,9 +71,9 @@ def _measured(film: Film, start_s: float, end_s: float) -> tuple[np.ndarray, np.
                     av.AudioResampler("s16", "mono", RATE_HZ),
                 )
             loudness += meter.push(frame)
-            for part in mono.resample(frame):
+            for block in mono.resample(frame):
                 block_s = time_s - len(waiting) / RATE_HZ
-                waiting = np.concatenate([waiting, part.to_ndarray().ravel()])
+                waiting = np.concatenate([waiting, block.to_ndarray().ravel()])
                 for start in range(0, len(waiting) - BLOCK + 1, BLOCK):
                     probability = detector.process_10ms(waiting[start : start + BLOCK].tobytes())
                     speech.append((block_s + start / RATE_HZ, max(0.0, probability)))
@@ -104,14 +104,14 @@ class _Meter:
     def push(self, frame) -> list[tuple[float, float]]:
         """(end in s, momentary LUFS) of each window of 400 ms that the frame completes."""
         self._graph.push(frame)
-        found: list[tuple[float, float]] = []
+        measured: list[tuple[float, float]] = []
         while True:
             try:
                 out = self._graph.pull()
             except (self._av.BlockingIOError, self._av.EOFError):
-                return found
+                return measured
             if (value := out.metadata.get("lavfi.r128.M")) is not None:
                 end_s = (
                     float(out.pts * out.time_base) + out.samples / out.sample_rate - self._start_s
                 )
-                found.append((end_s, float(value)))
+                measured.append((end_s, float(value)))

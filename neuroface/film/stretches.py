@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Rules:
+class FaceRules:
     """What counts as a face on the screen.
 
     Parameters
@@ -22,7 +22,7 @@ class Rules:
     shortest_s: float
 
 
-def faces_of_samples(candidates: list, rules: Rules) -> dict[str, np.ndarray]:
+def faces_of_samples(candidates: list, rules: FaceRules) -> dict[str, np.ndarray]:
     """Faces that count in each sample.
 
     Parameters
@@ -48,12 +48,12 @@ def faces_of_samples(candidates: list, rules: Rules) -> dict[str, np.ndarray]:
     }
 
 
-def counts(candidate, rules: Rules) -> bool:
+def counts(candidate, rules: FaceRules) -> bool:
     """Whether a candidate (score, height, …) counts as a face."""
     return candidate[0] >= rules.score and candidate[1] >= rules.height
 
 
-def stretches_of_samples(seen: np.ndarray, rate_hz: float, rules: Rules) -> np.ndarray:
+def stretches_of_samples(seen: np.ndarray, rate_hz: float, rules: FaceRules) -> np.ndarray:
     """Stretches (n, 2) of onset_s and duration_s on the grid of the samples, in strict order, none touching the next.
 
     A stretch begins with the first sample that shows a face and ends with the first that does not.
@@ -84,7 +84,7 @@ def complement(stretches: np.ndarray, start_s: float, end_s: float) -> np.ndarra
 
 
 def doubt(
-    stretches: np.ndarray, score: np.ndarray, rate_hz: float, is_face: bool, rules: Rules
+    stretches: np.ndarray, score: np.ndarray, rate_hz: float, is_face: bool, rules: FaceRules
 ) -> np.ndarray:
     """How doubtful each stretch (n, 2) is: (n,) from 0, sure, to 1; the mean over its samples.
 

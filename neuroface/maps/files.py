@@ -14,9 +14,9 @@ def average_file(folder: Path, who: str, label: str, method: str, kind: str = ""
     return folder / f"{who}_label-{label}_{method}{kind}.nii.gz"
 
 
-def contrast_file(folder: Path, contrast: str, method: str, what: str) -> Path:
-    """``group_contrast-<contrast>_<method>_<what>``, e.g. ``group_contrast-music_ig_t.nii.gz``."""
-    return folder / f"group_contrast-{contrast}_{method}_{what}"
+def contrast_file(folder: Path, contrast: str, method: str, ending: str) -> Path:
+    """``group_contrast-<contrast>_<method>_<ending>``, e.g. ``group_contrast-music_ig_t.nii.gz``."""
+    return folder / f"group_contrast-{contrast}_{method}_{ending}"
 
 
 def reference_file(folder: Path, who: str, which: str) -> Path:

@@ -141,13 +141,13 @@ def condition_effect(
     if cleaning is not None and cleaning.nuisance is not None:
         statistics = Projection(cleaning)
     products, start = np.zeros(()), 0
-    for part in statistics.watch(volumes):
+    for block in statistics.watch(volumes):
         # Differences from the first volume keep the precision; the constant of the design accounts
         # for the subtraction.
-        products = products + x[start : start + len(part)].T @ (part - statistics.first).astype(
+        products = products + x[start : start + len(block)].T @ (block - statistics.first).astype(
             np.float64
         )
-        start += len(part)
+        start += len(block)
     if start != len(x):
         raise NeuroFaceError(
             f"The series has {start} volumes and its design {len(x)} rows. Cut the windows again."

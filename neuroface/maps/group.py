@@ -40,7 +40,7 @@ def contrasts_of(labels: Labels) -> dict[str, Contrast]:
     window's label.
     """
     first, second = labels
-    one, other = labels.titles
+    first_title, second_title = labels.titles
     of = {
         label: f"“{title}” in {title.replace(' ', '-')} windows"
         for label, title in zip(labels, labels.titles)
@@ -52,8 +52,8 @@ def contrasts_of(labels: Labels) -> dict[str, Contrast]:
         f"{first}-minus-{second}": Contrast(
             (first, second), f"supports {of[first]} more than {of[second]}"
         ),
-        f"{first}-absolute": Contrast((first,), f"{more} ({one})", False),
-        f"{second}-absolute": Contrast((second,), f"{more} ({other})", False),
+        f"{first}-absolute": Contrast((first,), f"{more} ({first_title})", False),
+        f"{second}-absolute": Contrast((second,), f"{more} ({second_title})", False),
     }
 
 
@@ -185,12 +185,14 @@ def null_of(
     pairs : (n_pairs, 2), numbers of voxels of the mask that are neighbours, as on a mesh, in place of those that share
     a side; None: these.
     """
-    forming, neighbours, found = _forming(forming_p, n_people, two_sided), None, []
+    forming, neighbours, largest_of_flips = _forming(forming_p, n_people, two_sided), None, []
     for statistic in statistics:
         neighbours = neighbours or Neighbours(mask, statistic.size // int(mask.sum()), pairs)
         largest = np.abs(statistic).max() if two_sided else statistic.max()
-        found.append((largest, neighbours.masses(statistic, forming, two_sided)[0].max(initial=0)))
-    return Null(*np.array(found, dtype=np.float64).reshape(-1, 2).T)
+        largest_of_flips.append(
+            (largest, neighbours.masses(statistic, forming, two_sided)[0].max(initial=0))
+        )
+    return Null(*np.array(largest_of_flips, dtype=np.float64).reshape(-1, 2).T)
 
 
 def compare(

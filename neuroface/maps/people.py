@@ -103,8 +103,8 @@ def contrasts_to_test(
             )
             names = [name for name in names if not about[name].two_sided]
         if chosen_by_hand(method, occlusion_regions):
-            what = "where occlusion's absolute maps and regions stand out"
-            left_out.append((what, "OCCLUSION_REGIONS chose the voxels by hand"))
+            tests = "where occlusion's absolute maps and regions stand out"
+            left_out.append((tests, "OCCLUSION_REGIONS chose the voxels by hand"))
             names = [name for name in names if about[name].two_sided]
         tested += [(name, method) for name in names]
     too_few = [
@@ -114,7 +114,7 @@ def contrasts_to_test(
         left_out.append(
             (f"tests across people of {len(too_few)} maps", "they need two people or more")
         )
-    return [one for one in tested if one not in too_few], left_out
+    return [test for test in tested if test not in too_few], left_out
 
 
 def files_of_test(folder: Path, contrast: str, method: str) -> list[Path]:
@@ -158,7 +158,7 @@ def write_test(
     smooth = variance_smoother(mask, affine, settings.variance_fwhm_mm)
     forming_p = settings.cluster_forming_p
     statistic = t_across_people(values, smooth)
-    found, summary = (
+    maps_to_write, summary = (
         {"mean": mean, "t": statistic},
         {"people": len(people), "test": kind, "why": why},
     )
@@ -173,24 +173,30 @@ def write_test(
             null = null_of(flipped, len(people), mask, forming_p, contrast.two_sided, pairs)
             summary |= {"flips": len(signs), "units": len(set(units))}
         test = compare(statistic, null, len(people), mask, forming_p, contrast.two_sided, pairs)
-        found |= _maps_of_p(test, mean)
+        maps_to_write |= _maps_of_p(test, mean)
         summary |= _summary(test)
-    _write(folder, unit, found, summary, mask, affine, tr_s)
+    _write(folder, unit, maps_to_write, summary, mask, affine, tr_s)
 
 
 def _maps_of_p(test: GroupTest, mean: np.ndarray) -> dict[str, np.ndarray]:
-    found = {"logp-voxel": -np.log10(test.p_voxel), "logp-cluster": -np.log10(test.p_cluster)}
+    maps_of_p = {"logp-voxel": -np.log10(test.p_voxel), "logp-cluster": -np.log10(test.p_cluster)}
     if test.smallest_p <= ALPHA:
-        found["thresholded"] = np.where(test.p_voxel <= ALPHA, mean, 0)
-    return found
+        maps_of_p["thresholded"] = np.where(test.p_voxel <= ALPHA, mean, 0)
+    return maps_of_p
 
 
 def _write(
-    folder: Path, unit: tuple[str, str], found: dict, summary: dict, mask, affine, tr_s: float
+    folder: Path,
+    unit: tuple[str, str],
+    maps_to_write: dict,
+    summary: dict,
+    mask,
+    affine,
+    tr_s: float,
 ) -> None:
-    for what, matrix in found.items():
+    for name, matrix in maps_to_write.items():
         write_map(
-            contrast_file(folder, *unit, f"{what}.nii.gz"),
+            contrast_file(folder, *unit, f"{name}.nii.gz"),
             matrix.astype(np.float32),
             mask,
             affine,

@@ -60,11 +60,16 @@ def describe_courses(section: Section, folder: Path, courses: pd.DataFrame) -> N
     )  # fmt: skip
     for axis, name in zip(axes.flat, names):
         of_region = courses[courses["region"] == name]
-        for (label, part), colour in zip(of_region.groupby("label", sort=False), COLOURS):
-            low, high = part["mean"] - part["sd_people"], part["mean"] + part["sd_people"]
-            axis.fill_between(part["second"], low, high, color=colour, alpha=0.2, lw=0)
+        for (label, course), colour in zip(of_region.groupby("label", sort=False), COLOURS):
+            low, high = course["mean"] - course["sd_people"], course["mean"] + course["sd_people"]
+            axis.fill_between(course["second"], low, high, color=colour, alpha=0.2, lw=0)
             axis.plot(
-                part["second"], part["mean"], color=colour, marker="o", markersize=3, label=label
+                course["second"],
+                course["mean"],
+                color=colour,
+                marker="o",
+                markersize=3,
+                label=label,
             )
         axis.axhline(0, color="#dde2e8", zorder=0)
         axis.set_title(name)

@@ -17,7 +17,7 @@ STORED_BYTES = (
 )  # of means and variances of the group's maps of some labellings, for all voxels
 
 
-class Part(NamedTuple):
+class ExplainedWindows(NamedTuple):
     """Windows of a person that the model of one fold explains: their rows in X."""
 
     subject: str
@@ -25,10 +25,10 @@ class Part(NamedTuple):
     rows: np.ndarray
 
 
-def parts_of(samples: pd.DataFrame) -> list[Part]:
+def explained_windows(samples: pd.DataFrame) -> list[ExplainedWindows]:
     """Windows of each person and fold; ``samples`` has columns subject and model, the number of the fold."""
     groups = samples.reset_index(drop=True).groupby(["subject", "model"], sort=False).indices
-    return [Part(who, fold, rows) for (who, fold), rows in groups.items()]
+    return [ExplainedWindows(who, fold, rows) for (who, fold), rows in groups.items()]
 
 
 def labellings_at_once(n_voxels: int, n_trs: int, n_contrasts: int) -> int:
@@ -41,7 +41,7 @@ def relabelled_null(
     labels: np.ndarray,
     names: tuple[str, str],
     fits: dict[int, Refits],
-    parts: list[Part],
+    windows_of_folds: list[ExplainedWindows],
     contrasts: dict[str, tuple[Contrast, list[str]]],
     mask: np.ndarray,
     forming_p: float,
@@ -54,12 +54,12 @@ def relabelled_null(
     ----------
     X : (n, n_voxels, window_trs), read twice.
     labels : (n, n_labellings) of 0 and 1; names : the labels that 1 and 0 stand for.
-    fits : fold → its models under the same labellings. parts : result of :func:`parts_of`.
+    fits : fold → its models under the same labellings. windows_of_folds : result of :func:`explained_windows`.
     contrasts : name → contrast, and the people whose maps it tests.
     mask, forming_p, pairs : as for :func:`neuroface.maps.group.null_of`. smooth : from
         :func:`neuroface.maps.group.variance_smoother`.
     """
-    statistics = group_statistics(X, labels, names, fits, parts, contrasts, smooth)
+    statistics = group_statistics(X, labels, names, fits, windows_of_folds, contrasts, smooth)
     return {
         name: null_of(statistics[name], len(people), mask, forming_p, contrast.two_sided, pairs)
         for name, (contrast, people) in contrasts.items()
@@ -67,16 +67,16 @@ def relabelled_null(
 
 
 def group_statistics(
-    X, labels, names, fits, parts, contrasts, smooth=None
+    X, labels, names, fits, windows_of_folds, contrasts, smooth=None
 ) -> dict[str, Iterator[np.ndarray]]:
     """Statistics across people, (n_voxels × window_trs,) per labelling, of each contrast; see :func:`relabelled_null`."""
     n_labellings, shape = labels.shape[1], X.shape[1:]
-    people = list(dict.fromkeys(part.subject for part in parts))
-    totals = absolute_totals(X, labels, names, fits, parts, people)
+    people = list(dict.fromkeys(windows.subject for windows in windows_of_folds))
+    totals = absolute_totals(X, labels, names, fits, windows_of_folds, people)
     moments = {name: np.empty((2, n_labellings, *shape), dtype=np.float32) for name in contrasts}
-    for voxels, maps in blocks_of_maps(X, labels, names, fits, parts, people):
+    for voxels, maps in blocks_of_maps(X, labels, names, fits, windows_of_folds, people):
         for name, (contrast, who) in contrasts.items():
-            chosen = [people.index(one) for one in who]
+            chosen = [people.index(person) for person in who]
             values = values_of(contrast, maps, totals, chosen, X.shape[1] * X.shape[2])
             moments[name][0][:, voxels] = values.mean(axis=0)
             moments[name][1][:, voxels] = values.var(axis=0, ddof=1)
@@ -118,17 +118,19 @@ def values_of(
     return values if contrast.two_sided else values - ~unused[:, :, None, None]
 
 
-def absolute_totals(X, labels, names, fits, parts, people) -> dict[str, np.ndarray]:
+def absolute_totals(X, labels, names, fits, windows_of_folds, people) -> dict[str, np.ndarray]:
     """Sum of each person's absolute map over the brain, label → (n_people, n_labellings); one pass over X."""
     totals: dict[str, np.ndarray] = {}
-    for _, maps in blocks_of_maps(X, labels, names, fits, parts, people):
+    for _, maps in blocks_of_maps(X, labels, names, fits, windows_of_folds, people):
         for (label, absolute), values in maps.items():
             if absolute:
                 totals[label] = totals.get(label, 0.0) + values.sum(axis=(2, 3), dtype=np.float64)
     return totals
 
 
-def blocks_of_maps(X, labels, names, fits, parts, people) -> Iterator[tuple[slice, dict]]:
+def blocks_of_maps(
+    X, labels, names, fits, windows_of_folds, people
+) -> Iterator[tuple[slice, dict]]:
     """Mean maps of people, some voxels at a time.
 
     Yields
@@ -142,7 +144,8 @@ def blocks_of_maps(X, labels, names, fits, parts, people) -> Iterator[tuple[slic
     for label, number in zip(names, (1, 0)):
         is_label = labels == number
         rows_of_people = [
-            np.concatenate([part.rows for part in parts if part.subject == who]) for who in people
+            np.concatenate([windows.rows for windows in windows_of_folds if windows.subject == who])
+            for who in people
         ]
         counts[label] = np.array([is_label[rows].sum(axis=0) for rows in rows_of_people])
     for start in range(0, n_voxels, step):
@@ -156,23 +159,25 @@ def blocks_of_maps(X, labels, names, fits, parts, people) -> Iterator[tuple[slic
             for label in names
             for absolute in (False, True)
         }
-        for part in parts:
-            person = people.index(part.subject)
-            fit = fits[part.fold]
-            moved = block[part.rows] - np.tensordot(fit.baseline.astype(np.float32), block, axes=1)
+        for windows in windows_of_folds:
+            person = people.index(windows.subject)
+            fit = fits[windows.fold]
+            moved = block[windows.rows] - np.tensordot(
+                fit.baseline.astype(np.float32), block, axes=1
+            )
             for label, number in zip(names, (1, 0)):
-                share = share_of(labels[part.rows] == number, counts[label][person])
+                share = share_of(labels[windows.rows] == number, counts[label][person])
                 for absolute in (False, True):
-                    mean = explained(moved, share, weights[part.fold], absolute)
+                    mean = explained(moved, share, weights[windows.fold], absolute)
                     for labelling, path in enumerate(fit.second):
                         if path is not None:
                             mean[labelling] = explained_by_both(
                                 block,
                                 moved,
                                 share[labelling],
-                                weights[part.fold][labelling],
+                                weights[windows.fold][labelling],
                                 path,
-                                part.rows,
+                                windows.rows,
                                 absolute,
                             )
                     maps[label, absolute][person] += mean if absolute or number == 1 else -mean

@@ -10,7 +10,7 @@ from neuroface.decoding import Fold, Windows
 from neuroface.maps.group import Contrast, Null, variance_smoother
 from neuroface.maps.map_test import METHODS_TO_REFIT, GroupTestSettings
 from neuroface.maps.refits import Refits, SecondPath, refit, swapped_labels
-from neuroface.maps.relabelling import labellings_at_once, parts_of, relabelled_null
+from neuroface.maps.relabelling import explained_windows, labellings_at_once, relabelled_null
 from neuroface.pipeline import atomic
 
 import numpy as np
@@ -69,10 +69,10 @@ class Relabelling:
     def refits_file(self, fold: Fold) -> Path:
         return self.folder / f"{self.method}_fold-{fold.number}.npz"
 
-    def null_file(self, part: slice) -> Path:
-        return self.folder / f"{self.method}_labellings-{part.start}-{part.stop}.npz"
+    def null_file(self, labellings: slice) -> Path:
+        return self.folder / f"{self.method}_labellings-{labellings.start}-{labellings.stop}.npz"
 
-    def parts(self) -> list[slice]:
+    def blocks_of_labellings(self) -> list[slice]:
         """Labellings whose maps are made together."""
         n, (_, n_voxels, n_trs) = self.labellings().shape[1], self.windows.X.shape
         step = labellings_at_once(n_voxels, n_trs, len(self.contrasts))
@@ -88,16 +88,18 @@ class Relabelling:
         fits = refit(name, self.windows, fold, labellings, baseline, at, self.options)
         _save(self.refits_file(fold), _arrays(fits))
 
-    def write_null(self, part: slice) -> None:
+    def write_null(self, labellings: slice) -> None:
         """Make the group maps of some labellings, and keep their largest statistics."""
-        fits = {fold.number: _read_refits(self.refits_file(fold), part) for fold in self.folds}
+        fits = {
+            fold.number: _read_refits(self.refits_file(fold), labellings) for fold in self.folds
+        }
         mask = self.windows.mask
         smooth = variance_smoother(mask, self.affine, self.settings.variance_fwhm_mm)
         nulls = relabelled_null(
-            self.windows.X, self.labellings()[:, part], self.labels, fits, parts_of(self.samples), self.contrasts, mask,
-            self.settings.cluster_forming_p, smooth, self.pairs,
+            self.windows.X, self.labellings()[:, labellings], self.labels, fits, explained_windows(self.samples),
+            self.contrasts, mask, self.settings.cluster_forming_p, smooth, self.pairs,
         )  # fmt: skip
-        _save(self.null_file(part), {name: np.stack(null) for name, null in nulls.items()})
+        _save(self.null_file(labellings), {name: np.stack(null) for name, null in nulls.items()})
 
     def null(self, contrast: str, observed: np.ndarray) -> Null:
         """The null of a contrast. Its first entries are those of the observed labels.
@@ -112,8 +114,8 @@ class Relabelling:
             If the refitted models give other maps for the observed labels than those on disk.
         """
         arrays = []
-        for part in self.parts():
-            with np.load(self.null_file(part), allow_pickle=False) as stored:
+        for labellings in self.blocks_of_labellings():
+            with np.load(self.null_file(labellings), allow_pickle=False) as stored:
                 arrays.append(stored[contrast])
         null = Null(*np.concatenate(arrays, axis=1))
         largest = (
@@ -143,7 +145,7 @@ def _arrays(fits: Refits) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_refits(file: Path, part: slice) -> Refits:
+def _read_refits(file: Path, labellings: slice) -> Refits:
     with np.load(file, allow_pickle=False) as stored:
         arrays = dict(stored)
     second: list[SecondPath | None] = [None] * len(arrays["mean"])
@@ -156,9 +158,12 @@ def _read_refits(file: Path, part: slice) -> Refits:
     )
     gains = fits.gains
     if gains is not None and len(gains) > 1:
-        gains = gains[part]
+        gains = gains[labellings]
     return fits._replace(
-        deviation=fits.deviation[part], mean=fits.mean[part], gains=gains, second=second[part]
+        deviation=fits.deviation[labellings],
+        mean=fits.mean[labellings],
+        gains=gains,
+        second=second[labellings],
     )
 
 

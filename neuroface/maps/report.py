@@ -17,18 +17,18 @@ NO_INTERVAL = (
 
 
 def lead(tests: dict, n_people: int, labels: Labels, variance_fwhm_mm: float) -> str:
-    one, other = labels.titles
+    first, second = labels.titles
     windows = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     maps = [f"{title.replace(' ', '-')} map" for title in labels.titles]
     people = "1 person" if n_people == 1 else f"{n_people} people"
     text = (
         f"Mean attribution over a person's windows, then over {people}. A {maps[0]} explains the logit, a {maps[1]} its "
         f"negative: in both, positive values support the window's label. Their difference is positive where a voxel "
-        f"supports “{one}” in {windows[0]} more than “{other}” in {windows[1]}, 0 where it supports both equally. "
+        f"supports “{first}” in {windows[0]} more than “{second}” in {windows[1]}, 0 where it supports both equally. "
     )
     if not tests:
         return text
-    what = (
+    statistic = (
         "t" if not variance_fwhm_mm else f"pseudo-t (variance smoothed by {variance_fwhm_mm:g} mm)"
     )
     kinds = {test["test"]: test for test in tests.values()}
@@ -36,15 +36,15 @@ def lead(tests: dict, n_people: int, labels: Labels, variance_fwhm_mm: float) ->
         if kind == "relabel":
             text += (
                 f"Test: the models of all folds were fitted again to {test['relabellings']:,} relabellings, in which events "
-                f"swap labels within a film for all its viewers, and explained the windows that they hold out. The {what} "
-                f"across people of the observed maps is compared with the largest of each relabelling: p is corrected over "
-                f"all voxels and seconds of a map, by the largest value and by the mass of clusters. It holds for the whole "
-                f"procedure, training included. "
+                f"swap labels within a film for all its viewers, and explained the windows that they hold out. The "
+                f"{statistic} across people of the observed maps is compared with the largest of each relabelling: p is "
+                f"corrected over all voxels and seconds of a map, by the largest value and by the mass of clusters. It "
+                f"holds for the whole procedure, training included. "
             )
         elif kind != "none":
             unit = "films, with all their viewers" if kind == "flip films" else "people"
             text += (
-                f"Test: {test['flips']:,} sign flips of {test['units']} {unit} ({what}); {test['why']}. p is "
+                f"Test: {test['flips']:,} sign flips of {test['units']} {unit} ({statistic}); {test['why']}. p is "
                 f"corrected over all voxels and seconds, and takes the trained models as fixed. Of simulated studies "
                 f"without any effect {MEASURED_RATES[kind]} had a voxel with p ≤ {ALPHA}, where {ALPHA} is right "
                 f"(docs/what-maps-can-claim.md): these p are too small. "

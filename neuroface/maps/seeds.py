@@ -67,8 +67,8 @@ def spread_rows(attributions: Path, people: dict[tuple[str, str], list[str]]) ->
             continue
         flat = maps.reshape(len(maps), -1)
         r = [
-            np.corrcoef(flat[one], flat[other])[0, 1]
-            for one, other in combinations(range(len(flat)), 2)
+            np.corrcoef(flat[first], flat[second])[0, 1]
+            for first, second in combinations(range(len(flat)), 2)
         ]
         mean = np.abs(flat.mean(axis=0))
         top = mean >= np.quantile(mean, 0.99)

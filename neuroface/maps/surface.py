@@ -111,11 +111,11 @@ def projection_matrix(
     number = np.full(mask.shape, -1)
     number[mask] = np.arange(mask.sum())
     low = np.minimum(np.floor(points).astype(int), np.array(mask.shape) - 2)
-    part = points - low
+    fraction = points - low
     rows, columns, weights = [], [], []
     for corner in np.ndindex(2, 2, 2):
         voxel = number[tuple((low + corner).T)]
-        weight = np.prod(np.where(corner, part, 1 - part), axis=1) / per_vertex[vertex]
+        weight = np.prod(np.where(corner, fraction, 1 - fraction), axis=1) / per_vertex[vertex]
         known = voxel >= 0
         rows.append(vertex[known])
         columns.append(voxel[known])

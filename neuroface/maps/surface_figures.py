@@ -57,16 +57,17 @@ def opacity(values: np.ndarray, scale: Normalize) -> np.ndarray:
 
 
 def draw_surfaces(
-    values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path, found: dict | None = None,
-    copies: tuple[str, ...] = (".pdf",), medial: bool = False,
+    values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path,
+    significant: dict | None = None, copies: tuple[str, ...] = (".pdf",), medial: bool = False,
 ) -> None:  # fmt: skip
-    """One column per second, one row per view; one colour scale; outlines of regions in black, of ``found`` in green.
+    """One column per second, one row per view; one colour scale; outlines of regions in black, of ``significant`` in green.
 
     Parameters
     ----------
     values : result of :func:`project`. columns : their titles. unit : unit of the values, and the
     meaning of a positive one.
-    found : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG. copies : see :func:`save_figure`.
+    significant : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG.
+    copies : see :func:`save_figure`.
     medial : two more rows, both hemispheres seen from the middle.
     """
     scale = symmetric_scale(np.concatenate(list(values.values())))
@@ -78,7 +79,7 @@ def draw_surfaces(
     for row, view in enumerate(views):
         shown = _hemispheres_of(view, hemispheres)
         for column, name in enumerate(columns):
-            _draw_view(axes[row, column], shown, values, scale, column, found)
+            _draw_view(axes[row, column], shown, values, scale, column, significant)
             axes[row, column].xaxis.set_visible(False)
             axes[row, column].yaxis.set_visible(column == 0)
             if row == 0:
@@ -96,10 +97,10 @@ def animate_surfaces(
     title: str,
     unit: str,
     target: Path,
-    found: dict | None = None,
+    significant: dict | None = None,
 ) -> None:
     """The same as an animation over seconds: one GIF that repeats."""
-    frames = surface_pictures(values, hemispheres, columns, title, unit, found)
+    frames = surface_pictures(values, hemispheres, columns, title, unit, significant)
     # One palette for all frames that keeps rare colours: outlines stay green, and nothing flickers.
     palette = Image.fromarray(np.concatenate(frames)).quantize(256, Image.Quantize.MAXCOVERAGE)
     pictures = [
@@ -118,7 +119,7 @@ def surface_pictures(
     columns: list[str],
     title: str,
     unit: str,
-    found: dict | None = None,
+    significant: dict | None = None,
 ) -> list[np.ndarray]:
     """A picture (height, width, 3) uint8 of all views for each column, on one colour scale; for moving figures."""
     scale = symmetric_scale(np.concatenate(list(values.values())))
@@ -133,10 +134,10 @@ def surface_pictures(
     canvas = FigureCanvasAgg(figure)
     frames = []
     for column, name in enumerate(columns):
-        for axis, part in zip(axes[0], shown):
+        for axis, panel in zip(axes[0], shown):
             for artist in [*axis.images, *axis.collections]:
                 artist.remove()
-            _draw_view(axis, part, values, scale, column, found)
+            _draw_view(axis, panel, values, scale, column, significant)
         figure.suptitle(f"{title}: {name}")
         canvas.draw()
         figure.set_layout_engine("none")  # the same layout in all frames
@@ -146,8 +147,8 @@ def surface_pictures(
 
 
 def draw_glass_brain(
-    matrix: np.ndarray, found: np.ndarray | None, positions_mm: np.ndarray, voxel_mm: float, columns: list[str], title: str,
-    unit: str, target: Path,
+    matrix: np.ndarray, significant: np.ndarray | None, positions_mm: np.ndarray, voxel_mm: float, columns: list[str],
+    title: str, unit: str, target: Path,
 ) -> None:  # fmt: skip
     """Glass brain of each second: at every point the value farthest from 0 along the line of sight.
 
@@ -155,10 +156,10 @@ def draw_glass_brain(
 
     Parameters
     ----------
-    matrix : (n_voxels, n_columns). found : of its shape, bool; outlined in green.
+    matrix : (n_voxels, n_columns). significant : of its shape, bool; outlined in green.
     """
     scale = symmetric_scale(matrix)
-    matrix = strongest(matrix, found)
+    matrix = strongest(matrix, significant)
     size = (max(1.55 * len(columns), 6), 4.1)
     figure, axes = plt.subplots(
         len(GLASS), len(columns), figsize=size, layout="constrained", squeeze=False
@@ -171,9 +172,9 @@ def draw_glass_brain(
             colour = COLOURS(scale(picture))
             colour[..., 3] = opacity(picture, scale)
             axis.imshow(colour, extent=extent, origin="lower", interpolation="nearest")
-            if found is not None and found[:, column].any():
+            if significant is not None and significant[:, column].any():
                 area, _ = see_through(
-                    found[:, column].astype(float), positions_mm[:, [right, up]], voxel_mm
+                    significant[:, column].astype(float), positions_mm[:, [right, up]], voxel_mm
                 )
                 axis.contour(area, [0.5], extent=extent, **FOUND_LINE)
             axis.add_collection(PathCollection(**brain))
@@ -190,16 +191,16 @@ def draw_glass_brain(
     save_figure(figure, target, also=(".pdf",))
 
 
-def strongest(matrix: np.ndarray, found: np.ndarray | None) -> np.ndarray:
-    """Values with those set to 0 that are not among the :data:`GLASS_SHARE` farthest from 0 and not in ``found``.
+def strongest(matrix: np.ndarray, significant: np.ndarray | None) -> np.ndarray:
+    """Values with those set to 0 that are not among the :data:`GLASS_SHARE` farthest from 0 and not in ``significant``.
 
     Parameters
     ----------
-    matrix : (n_voxels, n_columns). found : of its shape, bool.
+    matrix : (n_voxels, n_columns). significant : of its shape, bool.
     """
     size = np.abs(matrix)
     shown = size >= np.quantile(size, 1 - GLASS_SHARE)
-    return np.where(shown if found is None else shown | found, matrix, 0.0)
+    return np.where(shown if significant is None else shown | significant, matrix, 0.0)
 
 
 def see_through(
@@ -226,11 +227,16 @@ def _hemispheres_of(view: str, hemispheres: dict) -> list[tuple[str, "Hemisphere
 
 
 def _draw_view(
-    axis, shown: list[tuple[str, "Hemisphere"]], values: dict, scale: Normalize, column: int, found
+    axis,
+    shown: list[tuple[str, "Hemisphere"]],
+    values: dict,
+    scale: Normalize,
+    column: int,
+    significant,
 ) -> None:
     heights, offset = np.concatenate([hemisphere.points[:, 1] for _, hemisphere in shown]), 0.0
     for side, hemisphere in shown:
-        area = None if found is None else found[side][:, column] > 0.5
+        area = None if significant is None else significant[side][:, column] > 0.5
         hemisphere.draw(
             axis, values[side][:, column], scale, offset - hemisphere.points[:, 0].min(), area
         )
@@ -309,7 +315,7 @@ class Hemisphere:
         values: np.ndarray,
         scale: Normalize,
         shift: float,
-        found: np.ndarray | None = None,
+        significant: np.ndarray | None = None,
     ) -> None:
         """Add the hemisphere to an axis, ``shift`` mm to the right; values (n_vertices,), NaN where there are no data."""
         value = np.nan_to_num(values)[self.triangles].mean(axis=1)
@@ -322,8 +328,8 @@ class Hemisphere:
         (left, bottom), (height, width) = self.points.min(axis=0), seen.shape
         box = (left + shift, left + shift + width * PIXEL_MM, bottom, bottom + height * PIXEL_MM)
         axis.imshow(picture, extent=box, origin="lower", interpolation="antialiased")
-        if found is not None and found.any():
-            lines = _crossings(self.points, self.triangles, found.astype(int))
+        if significant is not None and significant.any():
+            lines = _crossings(self.points, self.triangles, significant.astype(int))
             axis.add_collection(LineCollection(lines + np.array([shift, 0]), **FOUND_LINE))
         axis.add_collection(LineCollection(self.outline + np.array([shift, 0]), **REGION_LINE))
 

@@ -62,10 +62,10 @@ def mean_absolute(
     folder: Path, labels: tuple[str, ...], method: str, people: list[str], mask, affine
 ) -> np.ndarray:
     """Mean absolute attribution (n_people,) over voxels, seconds and labels."""
-    parts = [
+    maps_of_labels = [
         read_people(folder, people, label, method, "_absolute", mask, affine) for label in labels
     ]
-    return np.mean([part.mean(axis=(1, 2), dtype=np.float64) for part in parts], axis=0)
+    return np.mean([maps.mean(axis=(1, 2), dtype=np.float64) for maps in maps_of_labels], axis=0)
 
 
 def peak_table(
@@ -164,7 +164,7 @@ def share_rows(
         # The share over the window uses the total of all seconds: a second with more attribution
         # counts more.
         each, null = (
-            np.column_stack([shares(part, where) for part in parts]) for where in (voxels, random)
+            np.column_stack([shares(maps, where) for maps in parts]) for where in (voxels, random)
         )
         mean, spread = each.mean(axis=0), sd_over_people(each)
         observed.append(mean)
@@ -222,17 +222,19 @@ def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
         rows, columns, figsize=(3.6 * columns, 2.6 * rows), layout="constrained", squeeze=False
     )
     for axis, name in zip(axes.flat, names):
-        for (label, part), colour in zip(
+        for (label, course), colour in zip(
             table[table["region"] == name].groupby("label", sort=False), COLOURS
         ):
-            seconds = part["second"].astype(float)
-            low, high = part["share"] - part["sd_people"], part["share"] + part["sd_people"]
+            seconds = course["second"].astype(float)
+            low, high = course["share"] - course["sd_people"], course["share"] + course["sd_people"]
             axis.fill_between(seconds, 100 * low, 100 * high, color=colour, alpha=0.2, lw=0)
             axis.plot(
-                seconds, 100 * part["share"], color=colour, marker="o", markersize=3, label=label
+                seconds, 100 * course["share"], color=colour, marker="o", markersize=3, label=label
             )
-            axis.plot(seconds, 100 * part["random_95"], color=colour, linestyle=":", linewidth=1.2)
-        axis.set(title=f"{name} ({part['n_voxels'].iloc[0]} voxels)", ylim=(0, None))
+            axis.plot(
+                seconds, 100 * course["random_95"], color=colour, linestyle=":", linewidth=1.2
+            )
+        axis.set(title=f"{name} ({course['n_voxels'].iloc[0]} voxels)", ylim=(0, None))
     for axis in axes.flat[len(names) :]:
         axis.set_axis_off()
     figure.supxlabel("second of the window", fontsize=10)
@@ -265,8 +267,8 @@ def correlation_rows(
             for name, change in (("r", np.asarray), ("r_absolute", np.abs)):
                 each = np.array(
                     [
-                        np.corrcoef(change(one).ravel(), change(reference).ravel())[0, 1]
-                        for one in own
+                        np.corrcoef(change(person_map).ravel(), change(reference).ravel())[0, 1]
+                        for person_map in own
                     ]
                 )
                 row |= {name: each.mean(), f"{name}_sd_people": sd_over_people(each)}

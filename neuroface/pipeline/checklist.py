@@ -42,11 +42,11 @@ class Checklist:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def leave_out(self, what: str, why: str) -> None:
+    def leave_out(self, item: str, why: str) -> None:
         """As :meth:`Stage.leave_out`; what two scripts leave out is printed once."""
-        if (what, why) not in self.left_out:
-            self.left_out.append((what, why))
-            self.say(f"left out: {what}: {why}")
+        if (item, why) not in self.left_out:
+            self.left_out.append((item, why))
+            self.say(f"left out: {item}: {why}")
 
     def take_files(self, files, used) -> None:
         """As :meth:`Stage.take_files`; nothing is recorded."""

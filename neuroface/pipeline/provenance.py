@@ -58,7 +58,7 @@ def read_stamp(folder: Path) -> dict:
     stamp = read_json(folder / STAMP)
     if not (
         isinstance(stamp, dict)
-        and all(isinstance(stamp.get(part), dict) for part in ("settings", "inputs"))
+        and all(isinstance(stamp.get(key), dict) for key in ("settings", "inputs"))
     ):
         raise NeuroFaceError(
             f"{folder / STAMP} was not written by a script. Delete {folder} and run its script again."
@@ -194,7 +194,7 @@ def describe_outputs(folder: Path, known: dict[str, dict]) -> dict[str, dict]:
     outputs = {}
     for name, path in results_in(folder).items():
         here, old = _size_and_time(path), known.get(name, {})
-        unchanged = {part: old.get(part) for part in here} == here
+        unchanged = {key: old.get(key) for key in here} == here
         outputs[name] = here | {"sha256": old["sha256"] if unchanged else sha256(path)}
         if path.suffix == ".gz":
             outputs[name]["unpacked"] = unpacked_identity(path)

@@ -184,8 +184,8 @@ def _left_out(stamps: dict[str, dict], stale: set[str]) -> list[tuple[str, str, 
     """(Folder, what, why) of all that finished scripts left out; what several of them name stands once."""
     rows: dict[tuple[str, str], str] = {}
     for folder, stamp in stamps.items():
-        for what, why in [] if folder in stale else stamp.get("left_out", []):
-            rows.setdefault((what, why), folder)
+        for item, why in [] if folder in stale else stamp.get("left_out", []):
+            rows.setdefault((item, why), folder)
     return [(folder, *row) for row, folder in rows.items()]
 
 

@@ -175,10 +175,10 @@ class Stage:
                     f"{self.script} again, or choose another RUN_NAME."
                 )
 
-    def leave_out(self, what: str, why: str) -> None:
+    def leave_out(self, item: str, why: str) -> None:
         """Print something that is left out of the results; it is listed again at the end and in the report."""
-        self.left_out.append((what, why))
-        print(f"  left out: {what}: {why}", flush=True)
+        self.left_out.append((item, why))
+        print(f"  left out: {item}: {why}", flush=True)
 
     def finish(self, wrote: str, section: "report.Section") -> None:
         """Mark the folder complete, add this script's section to the report, print the results and the next script."""
@@ -193,8 +193,8 @@ class Stage:
         if self.left_out:
             section.table(["left out", "why"], self.left_out, "Left out")
         page = report.add_section(self.study, self.root, self.folder, section)
-        for what, why in self.left_out:
-            print(f"  left out: {what}: {why}")
+        for item, why in self.left_out:
+            print(f"  left out: {item}: {why}")
         print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {short(page)}")
         following = self.study.after(self.number)
         print(
@@ -237,8 +237,7 @@ class Stage:
         digest = self._write_manifest()
         self._stamp["digest"] = digest
         same = all(
-            old.get(part) == self._stamp[part]
-            for part in ("digest", "settings", "aside", "growing")
+            old.get(key) == self._stamp[key] for key in ("digest", "settings", "aside", "growing")
         )
         if self._worked or not old.get("finished") or not same:
             self._stamp |= {
@@ -337,12 +336,14 @@ def settings_in(contract: str) -> set[str]:
     RuntimeError
         If there is no such paragraph, for example under ``python -OO``, which removes docstrings.
     """
-    found = re.search(r"^Settings\b(.*?)^(?:Takes\b|\Z)", contract or "", re.DOTALL | re.MULTILINE)
-    if not found:
+    section = re.search(
+        r"^Settings\b(.*?)^(?:Takes\b|\Z)", contract or "", re.DOTALL | re.MULTILINE
+    )
+    if not section:
         raise RuntimeError(
             'the script has no docstring with "Settings" and "Takes" (python -OO removes docstrings)'
         )
-    return set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", found[1]))
+    return set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", section[1]))
 
 
 def _raise_first(wrong: list[str]) -> None:

@@ -16,13 +16,13 @@ from .follow import (
     follow_volumes as follow_volumes,
     live_line as live_line,
 )
-from .models import (
+from .model_for_run import (
     RunModels as RunModels,
     choose_models as choose_models,
     live_text as live_text,
     run_of_folder as run_of_folder,
 )
-from .report import describe as describe, draw as draw
+from .report import describe_timelines as describe_timelines, draw as draw
 from .scores import curves_of as curves_of, score_run as score_run, summarize as summarize
 from .sliding import (
     predictor_of_models as predictor_of_models,

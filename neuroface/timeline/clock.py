@@ -29,8 +29,8 @@ def columns_of(labels: Labels) -> dict[str, dict]:
             "Units": "s",
         },
         "probability": {
-            "Description": f"Predicted probability of {labels.one}; n/a where no whole window starts, or where each fold "
-            "model had seen the moment (HELD_OUT_SPLIT = event)",
+            "Description": f"Predicted probability of {labels.singular}; n/a where no whole window starts, or where each "
+            "fold model had seen the moment (HELD_OUT_SPLIT = event)",
         },
         "logit": {
             "Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"

@@ -152,8 +152,8 @@ def plot_event_locked(
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
     parts = (
-        (f"onset of {labels.one}", onset, (0, certain_s)),
-        (f"offset of {labels.one}", offset, (-certain_s, 0)),
+        (f"onset of {labels.singular}", onset, (0, certain_s)),
+        (f"offset of {labels.singular}", offset, (-certain_s, 0)),
     )
     for axis, (title, (mean, low, high), truth), n in zip(axes, parts, counts):
         axis.axvspan(*truth, color=TRUE_LIGHT, alpha=0.5, linewidth=0)
@@ -162,7 +162,7 @@ def plot_event_locked(
         axis.axvline(0, color=QUIET, linewidth=0.8)
         axis.set(title=f"{title} (n = {n})", xlabel="seconds from that moment", ylim=(0, 1))
         axis.set_xlim(offsets_s[0], offsets_s[-1])
-    axes[0].set_ylabel(f"probability of {labels.one}")
+    axes[0].set_ylabel(f"probability of {labels.singular}")
     data = [
         pd.DataFrame({"moment": name, "seconds": offsets_s, "mean": mean, "low": low, "high": high})
         for name, (mean, low, high) in (("onset", onset), ("offset", offset))

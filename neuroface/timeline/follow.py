@@ -18,7 +18,7 @@ from neuroface.bold import (
 )
 from neuroface.pipeline import PARTIAL
 from neuroface.timeline.live_cleaning import LiveCleaner
-from neuroface.timeline.models import RunModels
+from neuroface.timeline.model_for_run import RunModels
 
 import nibabel as nib
 import numpy as np
@@ -30,8 +30,8 @@ NUMBER = re.compile(r"(\d+)\.nii(\.gz)?$")
 
 def volume_number(path: Path) -> int | None:
     """The number at the end of a volume's file name (``vol-0012.nii.gz`` → 12); None for other and temporary files."""
-    found = NUMBER.search(path.name)
-    return int(found.group(1)) if found and not path.name.startswith((".", PARTIAL)) else None
+    number = NUMBER.search(path.name)
+    return int(number.group(1)) if number and not path.name.startswith((".", PARTIAL)) else None
 
 
 def read_volume(
@@ -231,7 +231,7 @@ class LivePrediction:
     Parameters
     ----------
     predictor : result of :func:`neuroface.timeline.sliding.sliding_predictor`. settings : of the experiment.
-    models : result of :func:`neuroface.timeline.models.choose_models`, a single model; None: the film is
+    models : result of :func:`neuroface.timeline.model_for_run.choose_models`, a single model; None: the film is
     unknown.
     """
 

@@ -6,7 +6,7 @@ from neuroface.bold import Labels, Run
 from neuroface.pipeline import Section
 from neuroface.timeline.figures import plot_event_locked, plot_interval, plot_lag_sweep, plot_strip
 from neuroface.timeline.files import timeline_figure
-from neuroface.timeline.models import seen_text
+from neuroface.timeline.model_for_run import seen_text
 from neuroface.timeline.scores import MEANS, mean_and_interval
 
 import pandas as pd
@@ -70,7 +70,7 @@ def draw(
     )
 
 
-def describe(
+def describe_timelines(
     folder: Path, runs: list[Run], results: list[dict], study: dict, labels: Labels
 ) -> Section:
     """The section; ``results`` of each run, ``study`` of :func:`neuroface.timeline.scores.summarize`."""
@@ -138,11 +138,11 @@ def first_screen(
     )
 
 
-def shown_of(n: int, what: str, folder: Path) -> str:
+def shown_of(n: int, kind: str, folder: Path) -> str:
     """A sentence that says how many of ``n`` figures the page shows; empty if it shows all."""
     if n <= FIGURES_IN_REPORT:
         return ""
-    return f" This page shows {FIGURES_IN_REPORT} of {n} {what}; {folder.name}/ has the figures of all."
+    return f" This page shows {FIGURES_IN_REPORT} of {n} {kind}; {folder.name}/ has the figures of all."
 
 
 def introduction(results: list[dict], study: dict, labels: Labels) -> str:
@@ -182,8 +182,8 @@ def _figures_of_unseen(section: Section, folder: Path, study: dict, labels: Labe
     )
     section.figure(
         folder / LOCKED,
-        f"Mean probability around onsets and offsets of {labels.one}, without other changes nearby. {over} Coloured: the "
-        f"time in which {labels.is_there}.",
+        f"Mean probability around onsets and offsets of {labels.singular}, without other changes nearby. {over} Coloured: "
+        f"the time in which {labels.is_there}.",
     )
 
 
@@ -232,9 +232,12 @@ def _tables(section: Section, results: list[dict], study: dict) -> None:
         rows,
         caption + "The p of different viewers of a film, and of films, depend on each other",
     )
-    for what, part in (("film or task", study["by_movie"]), ("person", study["by_subject"])):
-        rows = [(key, *(text(s[name]) for name in MEANS)) for key, s in part.items()]
-        section.table([what, *MEANS], rows, f"Means per {what}, threshold 0.5")
+    for group, scores_of_groups in (
+        ("film or task", study["by_movie"]),
+        ("person", study["by_subject"]),
+    ):
+        rows = [(key, *(text(s[name]) for name in MEANS)) for key, s in scores_of_groups.items()]
+        section.table([group, *MEANS], rows, f"Means per {group}, threshold 0.5")
     if study["agreement"]:
         rows = [(film, text(r)) for film, r in study["agreement"].items()]
         caption = "Agreement: mean correlation of logits between viewers of one film"

@@ -3,7 +3,7 @@
 from neuroface.bold import Run
 from neuroface.decoding import LEAST_CLUSTERS, crossed_error, scores, widening
 from neuroface.timeline import chance, clock
-from neuroface.timeline.models import RunModels
+from neuroface.timeline.model_for_run import RunModels
 
 import numpy as np
 import pandas as pd
@@ -57,15 +57,15 @@ def score_run(
 
     Parameters
     ----------
-    models : result of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all
+    models : result of :func:`neuroface.timeline.model_for_run.choose_models`. held_out : predictions of all
     folds.
     positive : the label whose probability is predicted.
     """
     threshold, chosen_on = threshold_for(run, held_out, positive)
-    what, aucs = score_timeline(table, threshold)
-    what["at_training_threshold"]["chosen_on"] = chosen_on
+    scores, aucs = score_timeline(table, threshold)
+    scores["at_training_threshold"]["chosen_on"] = chosen_on
     if models.learnt_from_film:
-        what["rotations"]["p"] = None
+        scores["rotations"]["p"] = None
     who = {
         "run": run.name,
         "subject": run.subject,
@@ -74,7 +74,7 @@ def score_run(
     }
     # The stimulus of a run; each BIDS run has its own timing.
     who["film"] = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
-    return who | models.seen | what, aucs
+    return who | models.seen | scores, aucs
 
 
 def threshold_for(run: Run, held_out: pd.DataFrame, positive: str) -> tuple[float, str]:
@@ -165,8 +165,8 @@ def mean_and_interval(values: np.ndarray, films: list[str], people: list[str]) -
         return np.array([mean, np.nan, np.nan])
     crossed = are_crossed(list(film_of), list(person_of))
     groupings = (film_of, person_of) if crossed else (film_of,)
-    found = crossed_error(values, groupings, weights)
-    half = t.ppf(0.975, found.freedom) * found.error * widening(len(names))
+    of_mean = crossed_error(values, groupings, weights)
+    half = t.ppf(0.975, of_mean.freedom) * of_mean.error * widening(len(names))
     return np.array([mean, mean - half, mean + half])
 
 
@@ -211,7 +211,8 @@ def summarize(
         if result["rotations"]["p"] is not None:
             by_film.setdefault(result["film"], []).append(of_run)
     p_of_films = {
-        film: chance.rotation_p(chance.mean_over_viewers(part)) for film, part in by_film.items()
+        film: chance.rotation_p(chance.mean_over_viewers(of_viewers))
+        for film, of_viewers in by_film.items()
     }
     tables = list(map(clock.known, tables))
     series = [(table["stimulus_time_s"].to_numpy(), table["logit"].to_numpy()) for table in tables]

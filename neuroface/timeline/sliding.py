@@ -65,12 +65,12 @@ def slide(predictor, volumes) -> np.ndarray:
     """
     predictor.reset()
     logits = []
-    for part in volumes:
+    for block in volumes:
         # A short last part is filled with zeros, so that nothing is compiled for its length.
         filled = np.concatenate(
-            [part, np.zeros((predictor.batch - len(part), part.shape[1]), np.float32)]
+            [block, np.zeros((predictor.batch - len(block), block.shape[1]), np.float32)]
         )
-        logits.append(predictor.push(filled)[: len(part)])
+        logits.append(predictor.push(filled)[: len(block)])
     ending = np.concatenate(logits)
     starting = np.full(len(ending), np.nan)
     starting[: max(0, len(ending) - predictor.window_trs + 1)] = ending[predictor.window_trs - 1 :]

@@ -159,7 +159,7 @@ def write_viewer(
     )
     page = environment.from_string(TEMPLATE.read_text()).render(
         title=title,
-        one=labels.one,
+        singular=labels.singular,
         data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     )
     with atomic(target) as partial:

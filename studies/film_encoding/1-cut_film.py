@@ -60,8 +60,8 @@ def main():
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     viewings, left_out = find_viewings(cfg)
     assert cfg.FILM_DIR is not None  # FilmSettings.complete names one
-    for what, why in left_out:
-        stage.leave_out(what, why)
+    for item, why in left_out:
+        stage.leave_out(item, why)
     files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))
     written = partial(files_of_film, stage.folder, cfg)
     stage.take_files(files.values(), [files[film] for film in files if all_exist(written(film))])
@@ -75,7 +75,7 @@ def main():
     write_table(stage.folder / "films.tsv", films)
     name_faults(stage, films)
     stage.finish(
-        f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg)
+        f"{films['chunks'].sum():,} chunks of {len(films)} films", describe_films(stage, films, cfg)
     )
 
 
@@ -131,7 +131,7 @@ def cut_film(
         write_npy(range_file(folder, film), ranges.reshape(n, frames, 2))
     partial_file.rename(target)
     steps = np.diff(source.times_s)
-    found = {
+    facts = {
         "chunks": n,
         "picture_s": round(source.end_s, 3),
         "sound_tail_s": round(source.file_end_s - source.end_s, 3),
@@ -142,7 +142,7 @@ def cut_film(
         "frames_missing": max(source.n_stated, len(source.times_s)) - len(source.times_s),
         "frames_broken": len(source.times_s) - min(source.n_decoded, len(source.times_s)),
     }
-    write_json(folder / f"{film}.json", found)
+    write_json(folder / f"{film}.json", facts)
 
 
 def files_of_film(folder: Path, cfg, film: str) -> list[Path]:
@@ -185,7 +185,7 @@ def name_tails(films: pd.DataFrame) -> str:
     return f" Whole pictures are used; sound goes on after the picture has ended in {', '.join(tails)}."
 
 
-def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
+def describe_films(stage: Stage, films: pd.DataFrame, cfg) -> Section:
     frames, tails = frames_to_cut(cfg), name_tails(films)
     if tails:
         print(f" {tails}")

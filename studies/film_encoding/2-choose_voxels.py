@@ -62,16 +62,16 @@ def main():
     chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
     viewings = plan_viewings(stage, chunks, cfg)
     rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
-    every = [one for who in viewings.values() for one in who]
-    check_distinct([one.run for one in every])
+    every = [viewing for who in viewings.values() for viewing in who]
+    check_distinct([viewing.run for viewing in every])
     used = [
         file
         for film in viewings
         if all_exist(averaged_files(stage.folder, film))
-        for one in viewings[film]
-        for file in one.run.files
+        for viewing in viewings[film]
+        for file in viewing.run.files
     ]
-    stage.take_files([file for one in every for file in one.run.files], used)
+    stage.take_files([file for viewing in every for file in viewing.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
 
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
@@ -95,7 +95,7 @@ def main():
     write_table(stage.folder / "people.tsv", people_table(viewings))
     stage.finish(
         f"{int(mask.sum()):,} voxels of {len(viewings)} films",
-        describe(stage, viewings, folds, mask, cfg),
+        describe_voxels(stage, viewings, folds, mask, cfg),
     )
 
 
@@ -192,20 +192,22 @@ def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "subject": one.run.subject,
+                "subject": viewing.run.subject,
                 "film": film,
-                "run": one.run.run,
-                "film_onset_s": one.onset_s,
-                "first_volume": one.first,
-                "n_rows": one.n_rows,
+                "run": viewing.run.run,
+                "film_onset_s": viewing.onset_s,
+                "first_volume": viewing.first,
+                "n_rows": viewing.n_rows,
             }
             for film, who in viewings.items()
-            for one in who
+            for viewing in who
         ]
     )
 
 
-def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, cfg) -> Section:
+def describe_voxels(
+    stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, cfg
+) -> Section:
     chosen = len(open_npy(stage.folder / f"chosen_{folds[0].name}.npy"))
     section = Section(
         "Voxels",
@@ -213,7 +215,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
         "training volumes only: "
         f"the top {cfg.VOXEL_SHARE:.0%}.",
     )
-    people = {one.run.subject for who in viewings.values() for one in who}
+    people = {viewing.run.subject for who in viewings.values() for viewing in who}
     section.numbers(
         {
             "people": f"{len(people)}",
@@ -229,7 +231,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
             (
                 fold.split,
                 fold.number,
-                *(counts.get(part, 0) for part in ("train", "inner", "embargo", "test")),
+                *(counts.get(use, 0) for use in ("train", "inner", "embargo", "test")),
                 films,
             )
         )
@@ -243,7 +245,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
         (film, len(people_of(who)), read_json(stage.folder / f"{film}.json")["rows"])
         for film, who in viewings.items()
     ]
-    report_cleaning(section, [one.run for who in viewings.values() for one in who], cfg)
+    report_cleaning(section, [viewing.run for who in viewings.values() for viewing in who], cfg)
     section.table(
         ["film", "people", "volumes"],
         rows,

@@ -63,10 +63,10 @@ def main():
         name_of=name_of_training,
     )
 
-    table = pd.DataFrame([describe_training(stage.folder, one) for one in trainings])
+    table = pd.DataFrame([describe_training(stage.folder, training) for training in trainings])
     write_table(stage.folder / "trainings.tsv", table)
     draw_histories(stage, trainings)
-    stage.finish(f"{len(trainings)} trained networks", describe(stage, table, cfg))
+    stage.finish(f"{len(trainings)} trained networks", describe_networks(stage, table, cfg))
 
 
 def name_of_training(training: Training) -> UnitName:
@@ -82,57 +82,65 @@ def more_seeds(old: int, new: int, stamped: dict) -> bool:
 RULES = Rules(growing={"ABLATIONS": only_more, "N_SEEDS": more_seeds})
 
 
-def train_one(folder, chunk_folder, voxel_folder, cfg, one: Training) -> None:
+def train_one(folder, chunk_folder, voxel_folder, cfg, training: Training) -> None:
     """Train, and write what the network predicts, then the files that every training has."""
-    voxels = voxels_of(voxel_folder, one.fold, one.variant)
-    films = sorted(set(one.fold.chunks["film"]))
-    data = FilmData(chunk_folder, voxel_folder, films, one.variant, voxels)
+    voxels = voxels_of(voxel_folder, training.fold, training.variant)
+    films = sorted(set(training.fold.chunks["film"]))
+    data = FilmData(chunk_folder, voxel_folder, films, training.variant, voxels)
     network, history, cost = train(
-        data, one.fold, one.variant, cfg, cfg.SEED + 1000 * one.seed + one.fold.number
+        data,
+        training.fold,
+        training.variant,
+        cfg,
+        cfg.SEED + 1000 * training.seed + training.fold.number,
     )
-    target = one.folder(folder)
-    for name, values in predict(network, data, one.fold.of("test"), cfg.INFERENCE_BATCH).items():
+    target = training.folder(folder)
+    for name, values in predict(
+        network, data, training.fold.of("test"), cfg.INFERENCE_BATCH
+    ).items():
         write_npy(target / f"{name}.npy", values)
     save_network(target / "network.keras", network)
     write_table(target / "history.tsv", history)
     write_json(target / "cost.json", cost | {"n_voxels": data.n_voxels})
 
 
-def describe_training(folder, one: Training) -> dict:
+def describe_training(folder, training: Training) -> dict:
     names = {
-        "variant": one.variant.name,
-        "split": one.fold.split,
-        "fold": one.fold.number,
-        "seed": one.seed,
+        "variant": training.variant.name,
+        "split": training.fold.split,
+        "fold": training.fold.number,
+        "seed": training.seed,
     }
-    return names | read_json(one.folder(folder) / "cost.json")
+    return names | read_json(training.folder(folder) / "cost.json")
 
 
 def draw_histories(stage: Stage, trainings: list[Training]) -> None:
     """Loss on training and inner chunks of the main network and the encoder alone, seed 1 of every fold."""
     shown = [
-        one for one in trainings if one.seed == 1 and one.variant.name in ("network", "encoder")
+        training
+        for training in trainings
+        if training.seed == 1 and training.variant.name in ("network", "encoder")
     ]
-    names = list(dict.fromkeys(one.variant.name for one in shown))
+    names = list(dict.fromkeys(training.variant.name for training in shown))
     figure, axes = plt.subplots(
         1, len(names), figsize=(4.2 * len(names), 3), layout="constrained", squeeze=False
     )
     for axis, name in zip(axes[0], names):
-        for number, one in enumerate(each for each in shown if each.variant.name == name):
-            history = read_table(one.folder(stage.folder) / "history.tsv")
+        for number, training in enumerate(each for each in shown if each.variant.name == name):
+            history = read_table(training.folder(stage.folder) / "history.tsv")
             axis.plot(history["epoch"], history["loss"], color=f"C{number}", alpha=0.4)
             axis.plot(
                 history["epoch"],
                 history["val_loss"],
                 color=f"C{number}",
-                label=f"{one.fold.split} {one.fold.number}",
+                label=f"{training.fold.split} {training.fold.number}",
             )
         axis.set(title=name, xlabel="epoch", ylabel="loss", ylim=(0, None))
         axis.legend(fontsize=7, title="split, fold", title_fontsize=7)
     save_figure(figure, stage.folder / "histories.png")
 
 
-def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
+def describe_networks(stage: Stage, table: pd.DataFrame, cfg) -> Section:
     main = table[table["variant"] == "network"].iloc[0]
     section = Section(
         "Networks",
@@ -145,9 +153,9 @@ def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
         | {"decoder's parameters": f"{main.decoder_parameters:,}", "voxels": f"{main.n_voxels:,}"}
     )
     rows = [
-        (variant, split, len(part), f"{part['n_voxels'].median():,.0f}", f"{np.median(part['best_epoch']):g}",
-         f"{part['seconds_per_epoch'].median():.1f}")
-        for (variant, split), part in table.groupby(["variant", "split"], sort=False)
+        (variant, split, len(trainings), f"{trainings['n_voxels'].median():,.0f}", f"{np.median(trainings['best_epoch']):g}",
+         f"{trainings['seconds_per_epoch'].median():.1f}")
+        for (variant, split), trainings in table.groupby(["variant", "split"], sort=False)
     ]  # fmt: skip
     section.table(
         ["network", "split", "trainings", "voxels", "best epoch", "s per epoch"], rows,

@@ -38,7 +38,7 @@ from film_encoding.frame_scores import score_frames
 from film_encoding.network_files import folds_of_script_2
 from film_encoding.ridge import delayed, fit_banded, fit_frames, inner_blocks
 from film_encoding.score_figures import draw_scores
-from film_encoding.score_report import Scores, describe
+from film_encoding.score_report import Scores, describe_scores
 from film_encoding.scoring import (
     FROM_MEASURED,
     FROM_PREDICTED,
@@ -115,7 +115,7 @@ def main():
         write_table(stage.folder / "people.tsv", people)
     draw_scores(stage.folder, voxels, seeds, cfg)
     shares = {fold.name: read_json(shares_file(scorer, fold, cfg.SUBJECTS[0])) for fold in folds}
-    section = describe(
+    section = describe_scores(
         stage.folder, Scores(voxels, frames, comparison, regulariser, people, shares), cfg
     )
     stage.finish(f"scores of {len(units)} models × test sets", section)
@@ -177,16 +177,16 @@ def fit_ridge(scorer: Scorer, fit: tuple[Fold, str]) -> None:
 def score(scorer: Scorer, unit: Unit) -> None:
     """Write a unit's arrays, its scores with each block left out, and last its scores, which every unit has."""
     scores, arrays, of_voxels = score_voxels(scorer, unit)
-    found, over_blocks = {"voxels": scores, "frames": {}}, {VOXELS: of_voxels}
+    summary, over_blocks = {"voxels": scores, "frames": {}}, {VOXELS: of_voxels}
     for given in frames_of(scorer, unit):
-        found["frames"][given], of_frames, over_blocks[given] = score_frames(scorer, unit, given)
+        summary["frames"][given], of_frames, over_blocks[given] = score_frames(scorer, unit, given)
         arrays |= {f"{given}_{name}": values for name, values in of_frames.items()}
     for name, values in arrays.items():
         write_npy(unit_file(scorer.folder, unit, f"{name.replace(' ', '-')}.npy"), values)
-    for what, scores in over_blocks.items():
-        for name, one in scores.items():
-            write_npy(blocks_file(scorer.folder, unit, what, name), one.stored())
-    write_json(unit_file(scorer.folder, unit, "json"), found)
+    for given, scores in over_blocks.items():
+        for name, block_score in scores.items():
+            write_npy(blocks_file(scorer.folder, unit, given, name), block_score.stored())
+    write_json(unit_file(scorer.folder, unit, "json"), summary)
 
 
 def frames_of(scorer: Scorer, unit: Unit) -> tuple[str, ...]:
@@ -207,10 +207,10 @@ def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFra
     voxels, frames, seeds = [], [], []
     for unit in units:
         names = {"model": unit.model, "split": unit.split, "test_set": unit.test_set}
-        found = read_json(unit_file(folder, unit, "json"))
-        voxels.append(names | flat(found["voxels"]))
+        summary = read_json(unit_file(folder, unit, "json"))
+        voxels.append(names | flat(summary["voxels"]))
         frames += [
-            names | {"given": what} | flat(scores) for what, scores in found["frames"].items()
+            names | {"given": given} | flat(scores) for given, scores in summary["frames"].items()
         ]
         by_seed = open_npy(unit_file(folder, unit, "by_seed.npy"))
         seeds += [names | {"seed": number, "r": float(r)} for number, r in enumerate(by_seed, 1)]
@@ -233,10 +233,10 @@ def write_maps(stage: Stage, units: list[Unit], cfg) -> None:
     """NIfTI files of the main network, the encoder alone and ridge regression."""
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     for unit in units:
-        for what in MAPS if unit.model in (MAIN, ENCODER, RIDGE) else ():
-            stored = open_npy(unit_file(stage.folder, unit, f"{what}.npy"))
-            values = np.nan_to_num(stored, nan=1.0 if what == "p_fdr" else 0.0)
-            target = stage.folder / "maps" / f"{unit.name}_{what}.nii.gz"
+        for kind in MAPS if unit.model in (MAIN, ENCODER, RIDGE) else ():
+            stored = open_npy(unit_file(stage.folder, unit, f"{kind}.npy"))
+            values = np.nan_to_num(stored, nan=1.0 if kind == "p_fdr" else 0.0)
+            target = stage.folder / "maps" / f"{unit.name}_{kind}.nii.gz"
             write_map(target, values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
 
 

@@ -70,7 +70,7 @@ def main():
         write_table(stage.folder / f"regions_{method}.tsv", tables[method])
     draw_regions(stage, tables, cfg)
     stage.finish(
-        f"saliency of {len(voxels):,} voxels", describe(stage, tables, held_out.split, cfg)
+        f"saliency of {len(voxels):,} voxels", describe_saliency(stage, tables, held_out.split, cfg)
     )
 
 
@@ -124,7 +124,7 @@ def draw_regions(stage: Stage, tables: dict[str, pd.DataFrame], cfg) -> None:
     save_figure(figure, stage.folder / "regions.png", also=(".pdf",))
 
 
-def describe(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> Section:
+def describe_saliency(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> Section:
     completeness = read_table(stage.folder / "completeness.tsv")
     section = Section(
         "Saliency",

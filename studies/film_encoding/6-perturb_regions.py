@@ -43,7 +43,11 @@ from film_encoding.perturbation import (
     stretches_of,
     test_against_each,
 )
-from film_encoding.perturbation_report import describe, describe_localizer, draw_losses
+from film_encoding.perturbation_report import (
+    describe_localizer,
+    describe_perturbations,
+    draw_losses,
+)
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient
 from film_encoding.shifts import smallest_p
@@ -99,14 +103,14 @@ def main():
 
     search = partial(find_concept, stage.folder, held_out, named, mask, affine, cfg)
     stage.each(search, list(cfg.CONCEPTS), "concepts", partial(concept_file, stage.folder))
-    found = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
-    found = pd.concat(found) if found else pd.DataFrame()
-    write_table(stage.folder / "concepts.tsv", found)
+    concepts = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
+    concepts = pd.concat(concepts) if concepts else pd.DataFrame()
+    write_table(stage.folder / "concepts.tsv", concepts)
     show = partial(run_localizer, stage.folder, held_out, named, mask, affine, cfg)
     localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
     stage.each(show, localizer, "localizers", lambda _: localizer_files(stage.folder))
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
-    section = describe(stage.folder, table, found, read_table(cases), cfg)
+    section = describe_perturbations(stage.folder, table, concepts, read_table(cases), cfg)
     if localizer:
         describe_localizer(section, stage.folder, cfg)
     stage.finish(f"{len(units)} perturbations and {len(cfg.CONCEPTS)} concepts", section)
@@ -128,10 +132,10 @@ def scores_of(held_out: HeldOut, cfg) -> ThingScores:
         held_out.decoder(), held_out.frames(), labels, present, cfg.INFERENCE_BATCH
     )
     is_thing = scores.cases["kind"] == THING
-    for n, what in ((is_thing.sum(), f"with {cfg.THING!r}"), ((~is_thing).sum(), "without it")):
+    for n, kind in ((is_thing.sum(), f"with {cfg.THING!r}"), ((~is_thing).sum(), "without it")):
         if n < 2:
             raise NeuroFaceError(
-                f"{n} held-out moments {what}: nothing to compare. Check the annotations, or set another "
+                f"{n} held-out moments {kind}: nothing to compare. Check the annotations, or set another "
                 "EXPLAINED_SPLIT."
             )
     return scores

@@ -49,7 +49,7 @@ def main():
     draw = partial(surface, stage, unit, maps, cfg)
     stage.each(draw, list(maps), "surface maps", lambda name: stage.folder / f"{name}.png")
     write_tables(stage, cfg)
-    stage.finish("figures, a film and tables", describe(stage, held_out, rows, unit, cfg))
+    stage.finish("figures, a film and tables", describe_figures(stage, held_out, rows, unit, cfg))
 
 
 def film_to_show(held_out: HeldOut) -> np.ndarray:
@@ -74,12 +74,13 @@ def strip(
     held_out: HeldOut, rows: np.ndarray, made: dict[str, np.ndarray], cfg, target: Path
 ) -> None:
     chosen = np.linspace(0, len(rows) - 1, min(cfg.N_STRIP, len(rows))).astype(int)
-    part = held_out.table.iloc[rows[chosen]].reset_index(drop=True)
+    moments = held_out.table.iloc[rows[chosen]].reset_index(drop=True)
     times = frame_time_s(
-        part["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S
+        moments["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S
     )
     draw_strip(
-        {"film": held_out.frames(part)} | {name: frames[chosen] for name, frames in made.items()},
+        {"film": held_out.frames(moments)}
+        | {name: frames[chosen] for name, frames in made.items()},
         times,
         target,
     )
@@ -105,12 +106,12 @@ def clip(
             "CLIP_S",
             f"{table['film'][0]} has no held-out moment then; the clip begins at its first",
         )
-    part = table.iloc[chosen].reset_index(drop=True)
+    moments = table.iloc[chosen].reset_index(drop=True)
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     hemispheres = load_hemispheres(None, mask, affine)
-    whole = np.zeros((int(mask.sum()), len(part)), dtype=np.float32)
-    whole[held_out.voxels] = held_out.data.bold(part).T
-    titles = [f"{t:.1f} s" for t in part["chunk"] * cfg.TR_S]
+    whole = np.zeros((int(mask.sum()), len(moments)), dtype=np.float32)
+    whole[held_out.voxels] = held_out.data.bold(moments).T
+    titles = [f"{t:.1f} s" for t in moments["chunk"] * cfg.TR_S]
     brain = surface_pictures(
         project(whole, hemispheres),
         hemispheres,
@@ -120,7 +121,7 @@ def clip(
     )
     write_clip(
         stage.folder / "clip.mp4",
-        held_out.data.frames(part),
+        held_out.data.frames(moments),
         {name: frames[chosen] for name, frames in made.items()},
         brain,
         cfg.TR_S,
@@ -131,15 +132,15 @@ def clip(
 def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], cfg, name: str) -> None:
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     columns = {}
-    for what in maps[name]:
-        for model in (MAIN, RIDGE) if what != "ceiling" else (MAIN,):
+    for kind in maps[name]:
+        for model in (MAIN, RIDGE) if kind != "ceiling" else (MAIN,):
             file = (
                 stage.folder_of(4)
                 / "maps"
-                / f"{Unit(model, unit.split, unit.test_set).name}_{what}.nii.gz"
+                / f"{Unit(model, unit.split, unit.test_set).name}_{kind}.nii.gz"
             )
-            of_model = f"{what.replace('_of_', ' / ')}, {model_name(model, cfg)}"
-            columns[what if what == "ceiling" else of_model] = read_masked(file, mask, affine)[:, 0]
+            of_model = f"{kind.replace('_of_', ' / ')}, {model_name(model, cfg)}"
+            columns[kind if kind == "ceiling" else of_model] = read_masked(file, mask, affine)[:, 0]
     hemispheres = load_hemispheres(None, mask, affine)
     values = project(np.stack(list(columns.values()), axis=1), hemispheres)
     title, shown = (
@@ -164,7 +165,7 @@ def write_tables(stage: Stage, cfg) -> None:
         write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 
-def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg) -> Section:
+def describe_figures(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg) -> Section:
     film = held_out.table["film"].iloc[rows[0]]
     section = Section(
         "Figures",

@@ -38,13 +38,13 @@ def main():
     print(f"0-train_demo_generator.py → {folder}", flush=True)
     torch.set_num_threads(1)  # small tensors: more threads wait for each other
     trainings: dict[Part, Callable] = {"vae": train_vae, "clip": train_clip, "unet": train_unet}
-    for number, (part, train) in enumerate(trainings.items()):
-        if (folder / NAMES[part]).exists():
-            print(f"  {part}: already there, not trained again")
+    for number, (network, train) in enumerate(trainings.items()):
+        if (folder / NAMES[network]).exists():
+            print(f"  {network}: already there, not trained again")
             continue
         torch.manual_seed(cfg.SEED + number)
-        tell = Progress(part, cfg.GENERATOR_STEPS[part])
-        train(folder, parts.Pictures(cfg.SEED + number), cfg.GENERATOR_STEPS[part], tell)
+        tell = Progress(network, cfg.GENERATOR_STEPS[network])
+        train(folder, parts.PictureBatches(cfg.SEED + number), cfg.GENERATOR_STEPS[network], tell)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     print(f"  {folder} holds {size / 1e6:.1f} MB", flush=True)
 
@@ -59,8 +59,8 @@ NAMES = {
 class Progress:
     """Prints the mean loss now and then, and the time left."""
 
-    def __init__(self, part: str, steps: int):
-        self.part, self.steps, self.started = part, steps, time.monotonic()
+    def __init__(self, network: str, steps: int):
+        self.part, self.steps, self.started = network, steps, time.monotonic()
         self.losses: list[float] = []
 
     def __call__(self, step: int, loss: float) -> None:

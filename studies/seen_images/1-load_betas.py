@@ -48,7 +48,6 @@ from seen_images.people import (
 )
 from seen_images.sources import TEST, TRAIN, Source, check_sessions, check_trials
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
 from seen_images.trial_sets import (
     ALL_VOXELS,
     read_session,
@@ -57,6 +56,7 @@ from seen_images.trial_sets import (
     set_files,
     write_sets,
 )
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd
@@ -113,7 +113,7 @@ def main():
     for (part, roi), n in voxels.groupby(["part", "roi"], sort=False).size().items():
         print(f"  {part} {roi}: {n:,} voxels")
     wrote = f"patterns of {len(train):,} trials and {len(test):,} test images, {train.shape[1]:,} voxels"
-    stage.finish(wrote, describe(stage.folder, people, voxels, train, test))
+    stage.finish(wrote, describe_betas(stage.folder, people, voxels, train, test))
 
 
 def trials_of(source: Source, split: str) -> pd.DataFrame:
@@ -201,7 +201,7 @@ def is_used(folder: Path, file: Path) -> bool:
     )
 
 
-def describe(
+def describe_betas(
     folder: Path,
     people: dict[str, Source],
     voxels: pd.DataFrame,

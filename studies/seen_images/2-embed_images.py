@@ -47,7 +47,7 @@ from seen_images.generator import (
 from seen_images.latents import FILE_OF, targets_of
 from seen_images.sources import open_source
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd
@@ -87,8 +87,10 @@ def main():
         WORDS[target]: open_npy(stage.folder / FILE_OF[target]).shape[1:]
         for target in targets_of(cfg)
     }
-    print("  " + ", ".join(f"{what} {shape}" for what, shape in shapes.items()))
-    stage.finish(f"embeddings of {len(images):,} pictures", describe(images, shapes, cfg))
+    print("  " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+    stage.finish(
+        f"embeddings of {len(images):,} pictures", describe_embeddings(images, shapes, cfg)
+    )
 
 
 def list_images(betas: Path, others: tuple[str, ...]) -> pd.DataFrame:
@@ -142,9 +144,9 @@ def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
 
 def mean_texts(generator: Generator, captions: list[list[str]], n_tokens: int) -> np.ndarray:
     """Text embeddings (n_images, n_tokens, width), averaged over the captions of each image, in one pass."""
-    each = generator.embed([caption for of_image in captions for caption in of_image], n_tokens)
-    ends = np.cumsum([len(of_image) for of_image in captions])
-    return np.stack([part.mean(axis=0) for part in np.split(each, ends[:-1])])
+    each = generator.embed([caption for own in captions for caption in own], n_tokens)
+    ends = np.cumsum([len(own) for own in captions])
+    return np.stack([of_image.mean(axis=0) for of_image in np.split(each, ends[:-1])])
 
 
 def clip_embeddings(pictures: list[np.ndarray], cfg) -> np.ndarray:
@@ -159,9 +161,9 @@ def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, _)
         parts = [chunk_files(folder, chunk, cfg)[name] for chunk in chunks]
         with atomic(folder / FILE_OF[name]) as partial_file:
             array, start = create_npy(partial_file, (len(images), *open_npy(parts[0]).shape[1:])), 0
-            for part in map(open_npy, parts):
-                array[start : start + len(part)] = part
-                start += len(part)
+            for block in map(open_npy, parts):
+                array[start : start + len(block)] = block
+                start += len(block)
             array.flush()
             del array
     write_rest(folder, images, chunks, cfg)
@@ -185,7 +187,7 @@ def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], c
     write_table(folder / "attributes.tsv", known.rename_axis("image").reset_index())
 
 
-def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> Section:
+def describe_embeddings(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> Section:
     counts = images["split"].value_counts()
     section = Section(
         "Embeddings",
@@ -200,7 +202,7 @@ def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> S
             "test pictures": f"{counts['test']:,}",
         }
         | ({"pictures that only others saw": f"{counts['other']:,}"} if "other" in counts else {})
-        | {what: " × ".join(map(str, shape)) for what, shape in shapes.items()}
+        | {name: " × ".join(map(str, shape)) for name, shape in shapes.items()}
     )
     return section
 

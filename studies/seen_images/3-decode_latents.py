@@ -35,7 +35,7 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-from seen_images.decoder_tables import compare_decoders, describe
+from seen_images.decoder_tables import compare_decoders, describe_decoders
 from seen_images.devices import device_of, share_cores
 from seen_images.finite import check_finite
 from seen_images.latents import (
@@ -57,10 +57,9 @@ from seen_images.networks import (
 )
 from seen_images.options import PUBLISHED, options_of
 from seen_images.patterns import ceiling_of_latents, mean_of_repeats
-from seen_images.people import Training, other_people
+from seen_images.people import PersonTrials, other_people
 from seen_images.shared import fit_shared
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
 from seen_images.training import (
     Watched,
     fit_ridge,
@@ -69,6 +68,7 @@ from seen_images.training import (
     predict,
     train_network,
 )
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def main():
             f"  {target}: mean of the training latents {tables[target]['mse'].iloc[0]:.4f}, best "
             f"{tables[target]['mse'].min():.4f}"
         )
-    stage.finish(f"{len(units)} decoders", describe(stage.folder, tables, cfg))
+    stage.finish(f"{len(units)} decoders", describe_decoders(stage.folder, tables, cfg))
 
 
 def not_drawn(units: list[tuple[str, str]], cfg) -> tuple[str, ...]:
@@ -139,15 +139,15 @@ def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str])
     recipe: dict[str, Any] = {"options": {}}
     if decoder == "ridge":
         folds = inner_folds(problem.images, cfg.N_FOLDS, cfg.SEED)
-        network, found = fit_ridge(
+        network, chosen = fit_ridge(
             problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device
         )
     elif decoder == "shared":
-        own = Training(problem.train, problem.images, problem.of_trial, problem.targets)
+        own = PersonTrials(problem.train, problem.images, problem.of_trial, problem.targets)
         people = other_people(betas, embeddings, target, cfg)
-        network, found = fit_shared(own, people, problem.mean, cfg, device)
+        network, chosen = fit_shared(own, people, problem.mean, cfg, device)
     else:
-        network, recipe, found = fit_network(
+        network, recipe, chosen = fit_network(
             problem, f"{target}:{decoder}", name != decoder, folder, cfg, device
         )
     decoded = check_finite(
@@ -166,7 +166,7 @@ def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str])
         "parameters": n_parameters(network),
         "seconds": round(time.monotonic() - started, 1),
     }
-    write_json(decoder_file(folder, target, name, ".json"), found | cost)
+    write_json(decoder_file(folder, target, name, ".json"), chosen | cost)
 
 
 def ceiling_of(betas: Path, problem: Problem, network: Decoder, cfg) -> float | None:

@@ -33,7 +33,7 @@ from seen_images.generator import check_weights, model_of, open_generator, resiz
 from seen_images.latents import FILE_OF, decoded_latents, drawn_name, training_mean_file
 from seen_images.sources import first_captions, open_source
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -74,7 +74,7 @@ def main():
     )
     n_drawings = len(images) * len(conditions_of(cfg)) * cfg.N_DRAWS
     wrote = f"{n_drawings:,} drawings" if cfg.DRAW else f"{len(images):,} pictures of latents"
-    stage.finish(wrote, describe(stage, images, cfg))
+    stage.finish(wrote, describe_drawings(stage, images, cfg))
 
 
 def parts_of(n_images: int, n_at_once: int) -> list[list[int]]:
@@ -138,7 +138,7 @@ def draw(folders: list[Path], cfg, images: list[str], unit: tuple[str, list[int]
         write_picture(file, drawing)
 
 
-def describe(stage: Stage, images: list[str], cfg) -> Section:
+def describe_drawings(stage: Stage, images: list[str], cfg) -> Section:
     section = Section("Drawings" if cfg.DRAW else "Decoded latents as pictures", about(cfg))
     shown = images[:SHOWN]
     rows = {"seen": [stage.folder_of(2) / "seen" / f"{image}.png" for image in shown]}

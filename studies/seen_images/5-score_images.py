@@ -48,7 +48,7 @@ from seen_images.drawings import SEEN, Pictures, main_kind
 from seen_images.features import CLIP, features_of, networks_at_hand, open_network
 from seen_images.finite import check_finite
 from seen_images.latents import decoder_file, drawn_name, open_problem, targets_of
-from seen_images.picture_report import describe
+from seen_images.picture_report import describe_scores
 from seen_images.picture_scores import shuffled_pairings, table_of_scores
 from seen_images.pixel_scores import LPIPS, pair_scores, pairwise_measures
 from seen_images.scores import similarity
@@ -105,7 +105,7 @@ def main():
         stage.folder / "networks.json", {name: Path(path).name for name, path in networks.items()}
     )
     stage.finish(
-        f"scores of {len(files.images):,} test images", describe(stage.folder, scores, cfg)
+        f"scores of {len(files.images):,} test images", describe_scores(stage.folder, scores, cfg)
     )
 
 

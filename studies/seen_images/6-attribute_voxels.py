@@ -33,7 +33,7 @@ from neuroface.pipeline import (
     write_table,
 )
 from seen_images.attribution import directions, integrated_gradients, unit, without_regions
-from seen_images.attribution_report import checks_of, describe
+from seen_images.attribution_report import checks_of, describe_attributions
 from seen_images.devices import device_of, share_cores
 from seen_images.finite import check_finite
 from seen_images.latents import PART_OF, Problem, decoder_file, drawn_name, open_problem, targets_of
@@ -46,8 +46,8 @@ from seen_images.scores import (
     two_way_influence,
 )
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
 from seen_images.training import predict
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ def main():
     write_maps(folders, units, voxels)
     checks = checks_of(stage.folder, units, voxels, cfg)
     write_json(stage.folder / "checks.json", checks)
-    section = describe(stage.folder, units, voxels, read_tsv(left_out), checks, cfg)
+    section = describe_attributions(stage.folder, units, voxels, read_tsv(left_out), checks, cfg)
     stage.finish(f"attributions of {len(units)} directions", section)
 
 

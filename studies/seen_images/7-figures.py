@@ -30,7 +30,7 @@ from seen_images.picture_scores import WORDS
 from seen_images.scores import derangements
 from seen_images.sources import first_captions, open_source
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import numpy as np
 import pandas as pd

@@ -71,8 +71,8 @@ def main():
         if write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
             print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     runs, missing = runs_of(cfg)
-    for what, why in missing:
-        stage.leave_out(what, why)
+    for item, why in missing:
+        stage.leave_out(item, why)
     check_distinct(runs)
     check_shared_space(runs, cfg.SPACE)
     lengths = {run: volumes_of(run, cfg) for run in runs}
@@ -89,7 +89,7 @@ def main():
     ):
         stage.leave_out(name, "none of its volumes carries a label")
     write_table(stage.folder / "samples.tsv", samples)
-    describe(section, samples)
+    describe_labels(section, samples)
     stage.finish(f"labels of {len(samples):,} volumes", section)
 
 
@@ -158,11 +158,11 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     stage.take_files([*sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), *logs], ())
     film_s = max(end for _, end in cfg.SEGMENTS)
     observers = read_observers(cfg.OBSERVER_DIR, cfg.OBSERVER_COLUMN, film_s, cfg.MIN_AGREEMENT)
-    said = labels_per_tr(observers, cfg.TR_S)
-    votes = consensus(said, cfg.MIN_AGREEMENT)
+    ratings = labels_per_tr(observers, cfg.TR_S)
+    votes = consensus(ratings, cfg.MIN_AGREEMENT)
     write_table(
         stage.folder / "observers.tsv",
-        pd.concat([said, votes], axis=1).rename_axis("film_tr").reset_index(),
+        pd.concat([ratings, votes], axis=1).rename_axis("film_tr").reset_index(),
     )
     index = {run: segment_of(run, n, cfg.SEGMENTS, cfg.TR_S) for run, n in lengths.items()}
     shown = {}  # part of the film → volumes that show it
@@ -180,7 +180,7 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     if again:
         stage.leave_out(f"{again} volumes", "two runs showed their moment; the earlier run counts")
 
-    alpha, moved = agreement(said), moved_labels(shown, votes, cfg)
+    alpha, moved = agreement(ratings), moved_labels(shown, votes, cfg)
     kept, n_moved = votes["label"].notna(), moved[["other", "none"]].to_numpy().sum()
     write_json(
         stage.folder / "agreement.json",
@@ -249,7 +249,7 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
     return samples, section
 
 
-def describe(section: Section, samples: pd.DataFrame) -> None:
+def describe_labels(section: Section, samples: pd.DataFrame) -> None:
     """Add the counts of labelled volumes to the section."""
     section.numbers(
         {
@@ -259,9 +259,10 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
             "blocks or episodes": f"{samples['event'].nunique():,}",
         }
     )
-    for label, part in samples.groupby("label"):
+    for label, volumes in samples.groupby("label"):
         print(
-            f"  {label}: {len(part):,} volumes, {part['moment'].nunique():,} moments, {part['event'].nunique()} blocks"
+            f"  {label}: {len(volumes):,} volumes, {volumes['moment'].nunique():,} moments, "
+            f"{volumes['event'].nunique()} blocks"
         )
     counts = samples.pivot_table(
         index="stimulus", columns="label", values="moment", aggfunc="nunique", fill_value=0

@@ -86,7 +86,7 @@ def main():
     write_json(stage.folder / "labels.json", {"labels": labels})
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
-    section = describe(samples, open_npy(X_file), labels, computed, cleaning)
+    section = describe_samples(samples, open_npy(X_file), labels, computed, cleaning)
     describe_overlap(section, stage.folder)
     stage.finish(f"X.npy with {len(samples):,} volumes", section)
 
@@ -96,10 +96,10 @@ def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
     samples, rare = keep_frequent(read_table(stage.folder_of(1) / "samples.tsv"), cfg.MIN_PER_CLASS)
     for label, n in rare.items():
         stage.leave_out(label, f"{n} moments, fewer than MIN_PER_CLASS = {cfg.MIN_PER_CLASS}")
-    found = len(samples)
+    n_labelled = len(samples)
     samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
-    if len(samples) < found:
-        print(f"  {found:,} volumes, balanced to {len(samples):,}")
+    if len(samples) < n_labelled:
+        print(f"  {n_labelled:,} volumes, balanced to {len(samples):,}")
     return samples.sort_values(["subject", "run", "tr"], kind="stable", ignore_index=True)
 
 
@@ -155,7 +155,7 @@ def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     done.rmdir()
 
 
-def describe(
+def describe_samples(
     samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str, cleaning: list[str]
 ) -> Section:
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")

@@ -46,7 +46,7 @@ from neuroface.pipeline import (
     write_table,
 )
 from volume_study.crossed import crossed_intervals
-from volume_study.decoding_report import describe, plot_results, write_comparison
+from volume_study.decoding_report import describe_decoding, plot_results, write_comparison
 from volume_study.fold_test import fold_test
 from volume_study.linear import ladder, logistic_probabilities, ridge_values
 from volume_study.names import BASELINES, MODELS
@@ -124,7 +124,7 @@ def main():
     )
     stage.finish(
         f"{len(units)} fold models",
-        describe(stage.folder, networks, linear, known, impossible, labels, cfg),
+        describe_decoding(stage.folder, networks, linear, known, impossible, labels, cfg),
     )
 
 
@@ -200,25 +200,27 @@ def fit_linear(
     for split in cfg.CV_SPLITS:
         if name == "ridge":
             values = ridge_values(kernel, y, folds[split], n_labels)
-            found: dict = scores_of_values(y, values)
+            summary: dict = scores_of_values(y, values)
         elif name == "screened_ridge":
             values = screened_values(X, kernel, y, folds[split], n_labels)
-            found = scores_of_values(y, values)
+            summary = scores_of_values(y, values)
         else:
             values = logistic_probabilities(kernel, y, folds[split], n_labels)
-            found = scores(y, values)
+            summary = scores(y, values)
         write_npy(values_file(stage, name, split), values.astype(np.float32))
         scored = partial(weighted_scores_of_all, y, values)
         intervals = crossed_intervals(
             scored, samples["subject"].to_numpy(), samples["event"].to_numpy()
         )
-        found["intervals_95"] = {score: intervals[score] for score in intervals if score in found}
+        summary["intervals_95"] = {
+            score: intervals[score] for score in intervals if score in summary
+        }
         if not leaks(samples, split) and cfg.SELECTION == "inner":
             table = samples.assign(fold=number_of_fold(folds[split], len(y)))
-            found["fold_test"] = fold_test(
+            summary["fold_test"] = fold_test(
                 table, y, values.argmax(axis=1), n_labels, cfg.N_PERMUTATIONS, cfg.SEED
             )
-        result["splits"][split] = result["splits"].get(split, {}) | found
+        result["splits"][split] = result["splits"].get(split, {}) | summary
     write_json(linear_file(stage, name), result | {"seconds": round(time.monotonic() - started, 1)})
 
 

@@ -41,8 +41,8 @@ from neuroface.pipeline import (
     write_table,
 )
 from volume_study.episode_test import ALPHA, episode_test, mean_difference
-from volume_study.explaining import Explainer, choose_volumes
-from volume_study.maps_report import describe, summarize
+from volume_study.explaining import VolumeExplainer, choose_volumes
+from volume_study.maps_report import describe_maps, summarize
 from volume_study.splits import leaks, viewers_of
 from volume_study.study import STUDY
 
@@ -94,7 +94,7 @@ def main():
 
     summary = summarize(work, groups, tests, cfg)
     write_json(stage.folder / "summary.json", summary)
-    stage.finish(f"maps of {len(work.volumes):,} volumes", describe(work, summary, cfg))
+    stage.finish(f"maps of {len(work.volumes):,} volumes", describe_maps(work, summary, cfg))
 
 
 class Work:
@@ -123,7 +123,7 @@ class Work:
         everybody = predictions["subject"].nunique()
         lacking = {label: everybody - len(self.people_with(label)) for label in self.labels}
         self.missing = {label: n for label, n in lacking.items() if n}
-        self._explainer: Explainer | None = None
+        self._explainer: VolumeExplainer | None = None
 
     def _episodes(self, predictions):
         """A row per explained episode and fold; under "volume" folds an episode can lie in several."""
@@ -175,16 +175,20 @@ class Work:
         who, method = unit
         if self._explainer is None:  # in the process that works
             means = {fold: self.baselines.mean_file(fold) for fold in self.folds}
-            self._explainer = Explainer(open_npy(self.data / "X.npy"), self.models, means, self.cfg)
+            self._explainer = VolumeExplainer(
+                open_npy(self.data / "X.npy"), self.models, means, self.cfg
+            )
         shape = len(self.episodes), len(self.labels), int(self.brain()[0].sum())
         maps, gaps = np.full(shape, np.nan, dtype=np.float32), []
         of_person = self.volumes[self.volumes["subject"] == who]
-        for fold, part in of_person.groupby("fold"):
-            found, missed = self._explainer(method, part["row"].to_numpy(), fold)
+        for fold, of_fold in of_person.groupby("fold"):
+            attributions, missed = self._explainer(method, of_fold["row"].to_numpy(), fold)
             gaps.append(missed)
-            for event in part["event"].unique():
+            for event in of_fold["event"].unique():
                 place = (self.episodes["fold"] == fold) & (self.episodes["event"] == event)
-                maps[place.to_numpy()] = found[(part["event"] == event).to_numpy()].mean(axis=0)
+                maps[place.to_numpy()] = attributions[(of_fold["event"] == event).to_numpy()].mean(
+                    axis=0
+                )
         write_npy(self.episodes_file(unit), maps)
         write_table(self.gaps_file(unit), pd.concat(gaps))
         there = np.isfinite(maps[:, 0, 0])
@@ -230,7 +234,7 @@ class Work:
             there = np.isfinite(maps[:, 0])
             total[there] += maps[there]
             n_viewers += there
-        found = episode_test(
+        test = episode_test(
             total / n_viewers[:, None], own, self.episodes["fold"].to_numpy(), self.episodes["viewers"].to_numpy(str),
             self.cfg.N_PERMUTATIONS_MAPS, self.cfg.SEED,
         )  # fmt: skip
@@ -239,27 +243,27 @@ class Work:
             "episodes": int(own.sum()),
             "other_episodes": int((~own).sum()),
         }
-        if found is None:
+        if test is None:
             self._write_test(
                 group, summary | {"smallest_p": 1.0, "n_permutations": [], "exact": True}
             )
             return
         summary |= {
-            "smallest_p": found.smallest_p,
-            "n_permutations": found.n_permutations,
-            "exact": found.exact,
+            "smallest_p": test.smallest_p,
+            "n_permutations": test.n_permutations,
+            "exact": test.exact,
         }
-        written = {"mean": found.difference}
-        if found.smallest_p <= ALPHA:
-            below = found.p_voxel <= ALPHA
+        written = {"mean": test.difference}
+        if test.smallest_p <= ALPHA:
+            below = test.p_voxel <= ALPHA
             summary |= {
                 "voxels_below_alpha": int(below.sum()),
-                "smallest_p_voxel": float(found.p_voxel.min()),
+                "smallest_p_voxel": float(test.p_voxel.min()),
             }
-            written["logp-voxel"] = -np.log10(found.p_voxel)
-            written["thresholded"] = np.where(below, found.difference, 0)
-        for what, values in written.items():
-            target = contrast_file(self.folder, *group, f"{what}.nii.gz")
+            written["logp-voxel"] = -np.log10(test.p_voxel)
+            written["thresholded"] = np.where(below, test.difference, 0)
+        for kind, values in written.items():
+            target = contrast_file(self.folder, *group, f"{kind}.nii.gz")
             write_map(target, values[:, None].astype(np.float32), *self.brain(), self.cfg.TR_S)
         self._write_test(group, summary)
 

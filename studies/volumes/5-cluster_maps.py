@@ -40,7 +40,7 @@ from volume_study.clustering import (
     top_voxels,
     umap_of,
 )
-from volume_study.decoding_report import said_p
+from volume_study.decoding_report import p_text
 from volume_study.extras import require
 from volume_study.study import STUDY
 
@@ -71,7 +71,9 @@ def main():
     embed = partial(write_embeddings, means, top, positions, cfg)
     tables = [stage.folder / name for name in ("voxels.tsv", "functional.tsv")]
     stage.each(embed, [stage.folder], "UMAPs", lambda _: tables)
-    stage.finish(f"{n_top} voxels of {len(labels)} labels", describe(overlap, result, n_top, cfg))
+    stage.finish(
+        f"{n_top} voxels of {len(labels)} labels", describe_clusters(overlap, result, n_top, cfg)
+    )
 
 
 def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -165,7 +167,7 @@ def test_silhouette(
             episodes["label"].iloc[rows].map(labels.index).to_numpy(),
             episodes["viewers"].to_numpy(str)[rows],
         )
-        found = exchanged_separations(
+        separations = exchanged_separations(
             maps,
             own,
             viewers,
@@ -174,9 +176,9 @@ def test_silhouette(
             cfg.N_LABEL_PERMUTATIONS,
             np.random.default_rng([cfg.SEED, int(fold)]),
         )
-        p_of_fold.append(np.mean(found >= found[0] - 1e-12))
-        observed.append(found[0])
-        nulls.append(found[1:])
+        p_of_fold.append(np.mean(separations >= separations[0] - 1e-12))
+        observed.append(separations[0])
+        nulls.append(separations[1:])
     write_npy(stage.folder / "null.npy", np.stack(nulls))
     return {
         "of_folds": [float(value) for value in observed],
@@ -223,7 +225,7 @@ def write_functional(means: dict, top: dict, cfg, target: Path) -> None:
     write_table(target, table)
 
 
-def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
+def describe_clusters(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
     section = Section(
         "Clusters",
         "Do labels rest on different places? The silhouette is 1 if strong voxels are nearer to those of their own label "
@@ -239,7 +241,7 @@ def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
         low, high = result["null_interval"]
         null = f"{result['null_mean']:.3f} [{low:.3f}, {high:.3f}]"
         of_folds = f"{np.mean(result['of_folds']):.3f}"
-        p = said_p(result)
+        p = p_text(result)
         print(
             f"  silhouette {result['silhouette']:.3f}; of single folds {of_folds}, labels exchanged {null}, p {p}"
         )

@@ -95,9 +95,9 @@ def main():
             f"network of fold {fold}", "it holds out fewer than two episodes of some label"
         )
     if not people or not folds:
-        what = "person" if not people else "fold"
+        unit = "person" if not people else "fold"
         raise NeuroFaceError(
-            f"No {what} has two episodes of every label that lie more than EMBARGO_TRS = {cfg.EMBARGO_TRS} volumes apart. "
+            f"No {unit} has two episodes of every label that lie more than EMBARGO_TRS = {cfg.EMBARGO_TRS} volumes apart. "
             f"Lower N_FOLDS or EMBARGO_TRS in script 3, or leave out rare labels with MIN_PER_CLASS in script 2."
         )
 
@@ -112,7 +112,9 @@ def main():
     write_table(stage.folder / "distances.tsv", table)
     tests = compare(table, people, cfg)
     write_table(stage.folder / "mantel.tsv", tests)
-    stage.finish(f"distances of {len(labels)} labels", describe(tests, labels, people, cfg))
+    stage.finish(
+        f"distances of {len(labels)} labels", describe_similarity(tests, labels, people, cfg)
+    )
 
 
 def is_complete(of_person: pd.DataFrame, half: np.ndarray, labels: list[str]) -> bool:
@@ -142,8 +144,8 @@ def write_brain(
     """Write the distances of labels in a person's brain, cross-validated between earlier and later episodes."""
     rows = np.flatnonzero((predictions["subject"] == who).to_numpy() & (half >= 0))
     X = open_npy(stage.folder_of(2) / "X.npy")[rows]
-    found = distances(X, predictions["label"].iloc[rows].tolist(), half[rows], labels)
-    write_table(brain_file(stage, who), as_table(found, labels, source=who))
+    distances_of_person = distances(X, predictions["label"].iloc[rows].tolist(), half[rows], labels)
+    write_table(brain_file(stage, who), as_table(distances_of_person, labels, source=who))
 
 
 def brain_file(stage: Stage, who: str) -> Path:
@@ -179,10 +181,10 @@ def write_layers(
         group = of_fold["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
         means = mean_of_layers(X, of_fold.index.to_numpy()[kept], group, 2 * len(labels))
         for order, name in enumerate(names):
-            found = distances(
+            distances_of_layer = distances(
                 means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels
             )
-            tables.append(as_table(found, labels, source=name, order=order, fold=fold))
+            tables.append(as_table(distances_of_layer, labels, source=name, order=order, fold=fold))
     write_table(network_file(stage, unit), pd.concat(tables))
 
 
@@ -209,9 +211,11 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
     rows = []
     untrained = sorted(kind for kind in table["kind"].unique() if kind.startswith("untrained"))
     for distance in DISTANCES:
-        part = table[table["distance"] == distance]
-        brain = np.stack([part["value"][part["source"] == who].to_numpy() for who in people])
-        of_kind = {kind: part[part["kind"] == kind] for kind in ("network", *untrained)}
+        distances = table[table["distance"] == distance]
+        brain = np.stack(
+            [distances["value"][distances["source"] == who].to_numpy() for who in people]
+        )
+        of_kind = {kind: distances[distances["kind"] == kind] for kind in ("network", *untrained)}
         for method in CORRELATIONS:
             low, high = noise_ceiling(brain, method) if len(people) > 1 else (np.nan, np.nan)
             for layer in of_kind["network"]["source"].unique():
@@ -219,13 +223,13 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
                     kind: own["value"][own["source"] == layer].to_numpy()
                     for kind, own in of_kind.items()
                 }
-                found = mantel(brain, values["network"], method, cfg.N_LABEL_PERMUTATIONS, cfg.SEED)
+                test = mantel(brain, values["network"], method, cfg.N_LABEL_PERMUTATIONS, cfg.SEED)
                 r = correlations(
                     brain, np.stack(list(values.values())), method
                 )  # (1 + n_seeds, n_people)
                 gain, seeds = r[0] - r[1:].mean(axis=0), r[1:].mean(axis=1)
                 rows.append(
-                    {"layer": layer, "distance": distance, "correlation": method} | found
+                    {"layer": layer, "distance": distance, "correlation": method} | test
                     | {"r_untrained": seeds.mean(), "untrained_low": seeds.min(), "untrained_high": seeds.max(),
                        "difference": gain.mean(), "p_difference": p_over_people(gain),
                        "ceiling_low": low, "ceiling_high": high}
@@ -236,7 +240,7 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
     )
 
 
-def describe(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
+def describe_similarity(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
     first = tests.iloc[0]
     draws = "all " if first["exact"] else ""
     smallest = 1 / first["n_permutations"]
@@ -251,17 +255,17 @@ def describe(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> 
         f"labels: no p is below {smallest:.4f}, and {reach}.",
     )
     for distance in DISTANCES:
-        part = tests[(tests["distance"] == distance) & (tests["correlation"] == "pearson")]
+        rows = tests[(tests["distance"] == distance) & (tests["correlation"] == "pearson")]
         section.table(
             ["layer", "r", "untrained [smallest, largest]", "difference", "p, Holm", "Mantel p", "Mantel p, Holm"],
-            [_row(test) for test in part.itertuples()],
+            [_row(test) for test in rows.itertuples()],
             f"Brain against network, {NAMES[distance]}, Pearson. Noise ceiling for r with single people "
-            f"{_ceiling(part.iloc[0])}. p: t test of the difference over people, for these labels and episodes. Holm: over "
+            f"{_ceiling(rows.iloc[0])}. p: t test of the difference over people, for these labels and episodes. Holm: over "
             "all layers, distances and correlations; rank correlations are in mantel.tsv. Published: r = −0.590 at the "
             "layer pool with 1 − Pearson, of volumes that the network was right about; its p takes ten distances for "
             "independent.",
         )  # fmt: skip
-        for test in part[part["layer"] == "pool"].itertuples():
+        for test in rows[rows["layer"] == "pool"].itertuples():
             print(
                 f"  pool, {NAMES[distance]}: r {test.r:.3f}, untrained {test.r_untrained:.3f}, difference p "
                 f"{test.p_difference_holm:.3f} (Holm), Mantel p {test.p_two_sided:.3f}"

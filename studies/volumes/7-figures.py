@@ -46,7 +46,7 @@ def main():
     )
     rows = differences(stage.root, cfg, read_json(stage.folder_of(3) / "metrics.json")["leaks"])
     write_table(stage.folder / "differences.tsv", as_frame(rows))
-    stage.finish(f"{len(units) + len(others)} figures", describe(stage, units, rows, cfg))
+    stage.finish(f"{len(units) + len(others)} figures", describe_figures(stage, units, rows, cfg))
 
 
 def figure_file(folder: Path, method: str, kind: str) -> Path:
@@ -56,7 +56,7 @@ def figure_file(folder: Path, method: str, kind: str) -> Path:
 def draw_maps(stage: Stage, mask, affine, cfg, unit: tuple[str, str]) -> None:
     """Draw the group maps of one method, a column or a row per label."""
     method, kind = unit
-    maps, found = read_maps(stage, method, mask, affine)
+    maps, significant = read_maps(stage, method, mask, affine)
     title, target = f"Group maps, {METHODS[method][0]}", figure_file(stage.folder, *unit)
     if kind == "slices":
         draw_slices(maps, mask, affine, cfg.SPACE == "MNI", title, METHODS[method][1], target)
@@ -64,8 +64,8 @@ def draw_maps(stage: Stage, mask, affine, cfg, unit: tuple[str, str]) -> None:
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
     values = project(np.stack(list(maps.values()), axis=1), hemispheres)
     areas = {
-        side: np.nan_to_num(part)
-        for side, part in project(found.astype(float), hemispheres).items()
+        side: np.nan_to_num(at_vertices)
+        for side, at_vertices in project(significant.astype(float), hemispheres).items()
     }
     draw_surfaces(
         values, hemispheres, list(maps), title, METHODS[method][1], target, areas, medial=True
@@ -74,7 +74,7 @@ def draw_maps(stage: Stage, mask, affine, cfg, unit: tuple[str, str]) -> None:
 
 def read_maps(stage: Stage, method: str, mask, affine) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Label → group map (n_voxels,), and which voxels pass the corrected threshold (n_voxels, n_labels)."""
-    maps, found = {}, []
+    maps, significant = {}, []
     for label in read_json(stage.folder_of(2) / "labels.json")["labels"]:
         file = average_file(stage.folder_of(4), "group", label, method)
         if not file.exists():
@@ -84,8 +84,8 @@ def read_maps(stage: Stage, method: str, mask, affine) -> tuple[dict[str, np.nda
         tested = (
             read_masked(logp, mask, affine)[:, 0] if logp.exists() else np.zeros(int(mask.sum()))
         )
-        found.append(tested >= -np.log10(ALPHA) - 1e-6)
-    return maps, np.stack(found, axis=1)
+        significant.append(tested >= -np.log10(ALPHA) - 1e-6)
+    return maps, np.stack(significant, axis=1)
 
 
 def places(stage: Stage) -> None:
@@ -106,13 +106,13 @@ def distances(stage: Stage) -> None:
     )
 
 
-def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
+def describe_figures(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
     section = Section(
         "Figures",
         "Maps of all labels, the places of their strongest voxels, distances between labels.",
     )
     why_not = read_json(stage.folder_of(4) / "summary.json")["why_not_tested"]
-    found = (
+    outlines_of = (
         f"Not tested: {why_not}."
         if why_not
         else f"Green: p ≤ {ALPHA}, family-wise over the voxels of a map."
@@ -120,16 +120,17 @@ def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
     method, kind = units[0]
     section.first.figure(
         figure_file(stage.folder, method, kind),
-        f"{METHODS[method][0]}: each label's episodes less all others, mean over people. {found}",
+        f"{METHODS[method][0]}: each label's episodes less all others, mean over people. {outlines_of}",
     )
     for method, kind in units:
-        what = f"{METHODS[method][0]}, the label's episodes less all others, mean over people; unit: {METHODS[method][1]}."
+        title, unit = METHODS[method]
+        caption = f"{title}, the label's episodes less all others, mean over people; unit: {unit}."
         if kind == "surface":
             outlines = "Black: regions of ROI_FILE. " if cfg.ROI_FILE else ""
-            what += f" One scale for all labels. {outlines}{found}"
+            caption += f" One scale for all labels. {outlines}{outlines_of}"
         else:
-            what += " The tenth of voxels with the largest values, over all labels; z in mm; left is left."
-        section.figure(figure_file(stage.folder, method, kind), what)
+            caption += " The tenth of voxels with the largest values, over all labels; z in mm; left is left."
+        section.figure(figure_file(stage.folder, method, kind), caption)
     section.figure(
         stage.folder / "places.png",
         f"The strongest voxels of each label ({cfg.CLUSTERED_METHOD}). "

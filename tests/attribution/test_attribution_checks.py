@@ -10,7 +10,7 @@ from neuroface.attribution.checks import (
     truth_score,
     without,
 )
-from neuroface.attribution.explainers import Recipe
+from neuroface.attribution.explainer import Recipe
 from neuroface.decoding.network import build_network
 from neuroface.pipeline.backend import keras
 

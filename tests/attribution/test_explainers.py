@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from neuroface import NeuroFaceError
 from neuroface.attribution.baselines import Baselines
-from neuroface.attribution.explainers import Explainer, Recipe, explainer_of
+from neuroface.attribution.explainer import Explainer, Recipe, explainer_of
 from neuroface.attribution.occlusion import cubes, parcels, regions_to_occlude
 from neuroface.pipeline.backend import keras
 

@@ -4,7 +4,7 @@ from neuroface import NeuroFaceError
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM, rollout
 from neuroface.decoding.layers import ToVolumes, VolumeConv3D, bounding_box
 from neuroface.decoding.network import classifier, window_input
-from neuroface.decoding.rivals import attended
+from neuroface.decoding.other_networks import attended
 from neuroface.pipeline.backend import keras
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from neuroface.decoding import best
+from neuroface.decoding import choose_model
 from neuroface.decoding.fold_files import Member, files_of, is_closed_form
 from neuroface.decoding.folds import Fold
 from neuroface.pipeline.files import read_table, write_json, write_table
@@ -50,14 +50,17 @@ def write_models(folder, qualities, **more):
 
 def chosen(folder, models=MODELS):
     return [
-        best.choose(folder, "movie", fold, models, SAMPLES, "face")["model"]
+        choose_model.choose(folder, "movie", fold, models, SAMPLES, "face")["model"]
         for fold in FOLDS["movie"]
     ]
 
 
 def test_candidates_are_ordered_from_simple_to_complex():
-    assert best.candidates(("voxel_time_cnn", "linear_plus", "hybrid")) == [*MODELS, "hybrid"]
-    assert best.candidates(("linear_plus",)) == MODELS[:3]
+    assert choose_model.candidates(("voxel_time_cnn", "linear_plus", "hybrid")) == [
+        *MODELS,
+        "hybrid",
+    ]
+    assert choose_model.candidates(("linear_plus",)) == MODELS[:3]
 
 
 def test_each_fold_gets_the_model_that_its_inner_windows_prefer(tmp_path):
@@ -78,7 +81,7 @@ def test_a_tie_goes_to_the_simpler_model(tmp_path):
 def test_losses_are_those_of_the_windows_that_all_models_predict(tmp_path):
     write_models(tmp_path, dict.fromkeys(MODELS, (1, 1)))
     fold = FOLDS["movie"][0]
-    losses = best.choose(tmp_path, "movie", fold, MODELS, SAMPLES, "face")["loss"]
+    losses = choose_model.choose(tmp_path, "movie", fold, MODELS, SAMPLES, "face")["loss"]
     for name in MODELS:
         table = (
             read_table(files_of(tmp_path, Member(name, "movie", fold)).inner)
@@ -121,19 +124,19 @@ def written(tmp_path):
         tmp_path,
         {"linear-mean": (0, 4), "linear": (0, 0), "linear_plus": (0, 0), "voxel_time_cnn": (9, 0)},
     )
-    best.write_best(tmp_path, FOLDS, MODELS, SAMPLES, "face", 1, "movie")
+    choose_model.write_best(tmp_path, FOLDS, MODELS, SAMPLES, "face", 1, "movie")
     return tmp_path
 
 
 def is_chosen(folder, models=MODELS, n_seeds=1):
-    files = partial(best.best_files, folder, FOLDS)
-    return UnitFiles(files, valid=partial(best.is_chosen_among, folder, models, n_seeds)).are_done(
-        "movie"
-    )
+    files = partial(choose_model.best_files, folder, FOLDS)
+    return UnitFiles(
+        files, valid=partial(choose_model.is_chosen_among, folder, models, n_seeds)
+    ).are_done("movie")
 
 
 def test_the_chosen_models_files_are_there_under_the_name_best(written):
-    choices = best.read_choices(written, "movie")
+    choices = choose_model.read_choices(written, "movie")
     assert {fold: choice["model"] for fold, choice in choices.items()} == {
         "1": "voxel_time_cnn",
         "2": "linear-mean",
@@ -151,13 +154,13 @@ def test_it_is_chosen_again_when_candidates_seeds_or_files_change(written):
     assert not is_chosen(written, [*MODELS, "hybrid"]) and not is_chosen(written, n_seeds=2)
     (written / "movie" / "best" / "fold-2.keras").unlink()
     assert not is_chosen(written)
-    best.write_best(written, FOLDS, MODELS, SAMPLES, "face", 1, "movie")
+    choose_model.write_best(written, FOLDS, MODELS, SAMPLES, "face", 1, "movie")
     assert is_chosen(written)
 
 
 def test_a_choice_with_more_seeds_takes_all_of_them(written):
     write_models(written, {"voxel_time_cnn": (9, 0)}, number=2)
-    best.write_best(written, FOLDS, MODELS, SAMPLES, "face", 2, "movie")
+    choose_model.write_best(written, FOLDS, MODELS, SAMPLES, "face", 2, "movie")
     made = {file.name for file in (written / "movie" / "best").glob("*.keras")}
     assert made == {"fold-1.keras", "fold-1_seed-2.keras", "fold-2.keras"}
     assert is_chosen(written, n_seeds=2)
@@ -186,5 +189,7 @@ def test_people_count_once_in_the_choice(tmp_path):
     models = ["linear-mean", "linear"]
     alone = SAMPLES.assign(subject="sub-1")
     both = alone.assign(subject=np.repeat(["sub-1", "sub-2"], [20, 20]))
-    assert best.choose(tmp_path, "movie", fold, models, alone, "face")["model"] == "linear"
-    assert best.choose(tmp_path, "movie", fold, models, both, "face")["model"] == "linear-mean"
+    assert choose_model.choose(tmp_path, "movie", fold, models, alone, "face")["model"] == "linear"
+    assert (
+        choose_model.choose(tmp_path, "movie", fold, models, both, "face")["model"] == "linear-mean"
+    )

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from neuroface.attribution.explainers import Explainer, Recipe
+from neuroface.attribution.explainer import Explainer, Recipe
 from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
-from neuroface.decoding import closed_form, linear, models
+from neuroface.decoding import closed_form, fit, linear
 from neuroface.decoding.architectures import builder, learning_rates
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import (
@@ -28,7 +28,7 @@ VOXELS = 27
 ROIS = np.arange(VOXELS) % 4 == 0
 NAMES = ("linear", "linear-mean", "face-rois", "screened_ridge", "linear_plus")
 OPTIONS = {"linear_plus": {"units": 4}, "voxel_time_cnn": {"filters": (2, 2, 2), "dense_units": 4}}
-TRAINING = models.Training(
+TRAINING = fit.Training(
     options=OPTIONS, recipe="robust", epochs=2, steps=24, batch_size=8, learning_rate="auto",
     precision="float32", n_jobs=1, inference_batch=16,
 )  # fmt: skip
@@ -55,15 +55,15 @@ def windows(tmp_path_factory):
     write_npy(folder / "X.npy", X)
     write_npy(folder / "y.npy", y)
     events, people = np.arange(N).astype(str), np.full(N, "sub-1")
-    made = models.Windows(folder, folder / "linear", MASK, events, people, {"face-rois": ROIS})
+    made = fit.Windows(folder, folder / "linear", MASK, events, people, {"face-rois": ROIS})
     for name in NAMES[:3]:
-        models.write_kernel(made, name)
+        fit.write_kernel(made, name)
     return made
 
 
 @pytest.fixture(scope="module")
 def fitted(windows):
-    return {name: models.fit_fold(name, windows, fold(), TRAINING, 3) for name in NAMES}
+    return {name: fit.fit_fold(name, windows, fold(), TRAINING, 3) for name in NAMES}
 
 
 def logits(network, X):
@@ -96,8 +96,8 @@ def test_regions_leave_the_rest_of_the_brain_without_a_weight(fitted):
 
 def test_labels_in_place_of_the_stored_ones_are_fitted(windows):
     other = 1 - windows.y
-    mine = models.fit_fold("linear", replace(windows, labels=other), fold(), TRAINING, 3).network
-    theirs = models.fit_fold("linear", windows, fold(), TRAINING, 3).network
+    mine = fit.fit_fold("linear", replace(windows, labels=other), fold(), TRAINING, 3).network
+    theirs = fit.fit_fold("linear", windows, fold(), TRAINING, 3).network
     np.testing.assert_allclose(logits(mine, windows.X), -logits(theirs, windows.X), atol=1e-4)
 
 
@@ -142,15 +142,15 @@ def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_it
         trained.append(models_train(*given, **settings))
         return trained[-1]
 
-    models_train = models.train_network
-    monkeypatch.setattr(models, "train_network", train)
+    models_train = fit.train_network
+    monkeypatch.setattr(fit, "train_network", train)
     settings = replace(TRAINING, recipe=training)
-    found = models.fit_fold("voxel_time_cnn", windows, fold(), settings, 3)
+    found = fit.fit_fold("voxel_time_cnn", windows, fold(), settings, 3)
     rows = fold().validation
     y, at_each_step = windows.y[rows], trained[0].validation_logits
     assert at_each_step.shape == (len(found.history), len(rows))
     slope = 1 / found.cost["temperature"]
-    assert models.calibration_slope(y, found.inner_logit) == pytest.approx(1, rel=1e-3)
+    assert fit.calibration_slope(y, found.inner_logit) == pytest.approx(1, rel=1e-3)
     nearest = np.abs(found.inner_logit - slope * at_each_step).min(
         axis=0
     )  # each window has the logit of some step
@@ -159,7 +159,7 @@ def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_it
 
 def test_a_network_without_inner_windows_is_not_calibrated(windows):
     paper = replace(fold(), validation=fold().test)
-    found = models.fit_fold("voxel_time_cnn", windows, paper, TRAINING, 3)
+    found = fit.fit_fold("voxel_time_cnn", windows, paper, TRAINING, 3)
     assert "temperature" not in found.cost
     np.testing.assert_allclose(
         found.inner_logit, logits(found.network, windows.X)[paper.test], atol=1e-4
@@ -258,12 +258,12 @@ def test_a_polynomial_network_reads_a_product_that_no_linear_model_can(tmp_path)
     write_npy(tmp_path / "y.npy", y)
     rows = np.arange(n)
     of_product = Fold(1, rows[:120], rows[120:160], rows[160:], "window")
-    made = models.Windows(tmp_path, tmp_path, MASK, rows.astype(str), np.full(n, "sub-1"), {})
-    models.write_kernel(made, "linear")
+    made = fit.Windows(tmp_path, tmp_path, MASK, rows.astype(str), np.full(n, "sub-1"), {})
+    fit.write_kernel(made, "linear")
     settings = replace(TRAINING, steps=120)
     right = {}
     for name in ("polynomial_network", "linear"):
-        network = models.fit_fold(name, made, of_product, settings, 3).network
+        network = fit.fit_fold(name, made, of_product, settings, 3).network
         right[name] = np.mean((logits(network, X)[160:] > 0) == y[160:])
     assert right["polynomial_network"] > 0.95 and right["linear"] < 0.7
 

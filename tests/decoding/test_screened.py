@@ -1,6 +1,6 @@
 """Ridge regression on screened voxels: choice in inner folds only, the same as scikit-learn's, exact attributions."""
 
-from neuroface.decoding import linear, models, screened
+from neuroface.decoding import fit, linear, screened
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import logit_network, predict_logits
 from neuroface.maps import refits, relabelling
@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 N, VOXELS, TRS = 60, 200, 3
 # Ridge regression uses none of these.
-TRAINING = models.Training(
+TRAINING = fit.Training(
     options={}, recipe="robust", epochs=1, steps=1, batch_size=1, learning_rate="auto", precision="float32",
     n_jobs=1, inference_batch=1,
 )  # fmt: skip
@@ -39,7 +39,7 @@ def kernel_of(X):
     return linear.window_kernel(linear.window_features(X, "window"))
 
 
-def fit(X, y, fold=FOLD):
+def solve(X, y, fold=FOLD):
     return screened.solve_screened(X, kernel_of(X), y, fold)
 
 
@@ -48,7 +48,7 @@ def test_the_logits_are_those_of_scikit_learns_pipeline(monkeypatch):
     monkeypatch.setattr(screened, "SCREENS", (screened.Screen(0.1, 0),))
     X, y = study(effect=1.2)
     X = X[:, :, :1]
-    found = fit(X, y)
+    found = solve(X, y)
     assert found.screen == (0.1, 0)
     rows = FOLD.rows
     pipeline = make_pipeline(SelectPercentile(f_classif, percentile=10))
@@ -78,7 +78,7 @@ def logits_of(X, found):
 def test_weighted_voxels_are_ridge_on_values_times_the_correlation(monkeypatch, power):
     monkeypatch.setattr(screened, "SCREENS", (screened.Screen(0.1, power),))
     X, y = study()
-    found, rows = fit(X, y), FOLD.rows
+    found, rows = solve(X, y), FOLD.rows
     assert found.screen == (0.1, power)
     means = X[rows].mean(axis=2)
     correlation = np.array([np.corrcoef(column, y[rows])[0, 1] for column in means.T])
@@ -102,10 +102,10 @@ def test_the_stored_network_gives_these_logits_and_nothing_outside_the_screen(tm
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
     mask = np.ones((VOXELS, 1, 1), dtype=bool)
-    windows = models.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
-    models.write_kernel(windows, "linear")
-    fitted = models.fit_fold("screened_ridge", windows, FOLD, TRAINING, seed=1)
-    found = fit(X, y)
+    windows = fit.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
+    fit.write_kernel(windows, "linear")
+    fitted = fit.fit_fold("screened_ridge", windows, FOLD, TRAINING, seed=1)
+    found = solve(X, y)
     np.testing.assert_allclose(
         predict_logits(logit_network(fitted.network), X, 16), logits_of(X, found), atol=1e-4
     )
@@ -118,7 +118,7 @@ def test_the_stored_network_gives_these_logits_and_nothing_outside_the_screen(tm
 def test_plain_ridge_is_taken_where_every_voxel_responds_a_little():
     """An effect of 0.35 SD in all 200 voxels: a tenth of them loses most of it."""
     X, y = study(n_informative=VOXELS, effect=0.35)
-    found = fit(X, y)
+    found = solve(X, y)
     assert found.screen == screened.ALL_VOXELS
     expected = linear.solve(kernel_of(X), y, FOLD)
     np.testing.assert_array_equal(found.solution.coefficients, expected.coefficients)
@@ -129,7 +129,7 @@ def test_held_out_windows_change_nothing():
     other_X, other_y = X.copy(), y.copy()
     other_X[FOLD.test] += 10 * np.random.default_rng(1).standard_normal(X[FOLD.test].shape)
     other_y[FOLD.test] = 1 - y[FOLD.test]
-    first, second = fit(X, y), fit(other_X.astype(np.float32), other_y)
+    first, second = solve(X, y), solve(other_X.astype(np.float32), other_y)
     np.testing.assert_array_equal(first.gains, second.gains)
     np.testing.assert_allclose(
         first.solution.coefficients, second.solution.coefficients, rtol=1e-3, atol=1e-7
@@ -142,7 +142,7 @@ def test_labels_that_mean_nothing_are_decoded_at_chance():
     for seed in range(40):
         X, y = study(n_informative=0, seed=seed)
         test = FOLD.test
-        right.append((logits_of(X, fit(X, y))[test] > 0) == y[test])
+        right.append((logits_of(X, solve(X, y))[test] > 0) == y[test])
         score = f_classif(X.mean(axis=2), y)[0]
         best = X[:, np.argsort(-score)[:20]].reshape(N, -1).astype(float)
         said = Ridge(alpha=10.0).fit(best[FOLD.rows], 2.0 * y[FOLD.rows] - 1).predict(best[test])
@@ -156,7 +156,7 @@ def test_many_labellings_give_the_models_that_each_gives_alone():
     labels = np.column_stack([y, np.random.default_rng(3).permutation(y), 1 - y])
     together = list(screened.solve_screened_each(X, kernel_of(X), labels, FOLD))
     for column, found in enumerate(together):
-        alone = fit(X, labels[:, column])
+        alone = solve(X, labels[:, column])
         assert found.screen == alone.screen
         np.testing.assert_array_equal(found.gains, alone.gains)
         np.testing.assert_allclose(
@@ -201,13 +201,13 @@ def test_refitted_models_have_the_weights_of_the_networks(tmp_path):
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
     mask = np.ones((VOXELS, 1, 1), dtype=bool)
-    windows = models.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
-    models.write_kernel(windows, "linear")
+    windows = fit.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
+    fit.write_kernel(windows, "linear")
     labels = np.column_stack([y, np.random.default_rng(4).permutation(y)])
     fits = refits.refit("screened_ridge", windows, FOLD, labels, np.zeros(N), at=0.5, options={})
     for column in range(2):
         np.save(tmp_path / "y.npy", labels[:, column])
-        network = models.fit_fold("screened_ridge", windows, FOLD, TRAINING, 1).network
+        network = fit.fit_fold("screened_ridge", windows, FOLD, TRAINING, 1).network
         stored = np.asarray(network.get_layer("logit").get_weights()[0]).reshape(VOXELS, TRS)
         for voxels in (slice(0, 50), slice(50, VOXELS)):
             weights = relabelling.weights_of(X[:, voxels], fits, voxels)

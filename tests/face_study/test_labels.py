@@ -130,7 +130,11 @@ def test_the_log_has_what_a_script_printed_and_the_versions(concert):
 
 def test_words_of_a_label_without_any_are_its_name():
     labels = Labels("music", "speech")
-    assert (labels.one, labels.plural, labels.is_there) == ("music", "music", "music is present")
+    assert (labels.singular, labels.plural, labels.is_there) == (
+        "music",
+        "music",
+        "music is present",
+    )
     assert labels.titles == ("music", "speech") and truth_text(labels) == "music present"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from neuroface.bold.datasets import find_runs
 from neuroface.face_study import fold_settings
-from neuroface.timeline.models import choose_models
+from neuroface.timeline.model_for_run import choose_models
 
 import nibabel as nib
 import numpy as np

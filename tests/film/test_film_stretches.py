@@ -6,9 +6,9 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, read_1d
 from neuroface.film import (
+    FaceRules,
     Film,
     Part,
-    Rules,
     compare_annotations,
     complement,
     doubt,
@@ -28,7 +28,7 @@ from conftest import run_zero, write_config
 from hypothesis import given, settings, strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-RULES = Rules(score=0.95, height=0.06, bridge_s=0.4, shortest_s=0.4)
+RULES = FaceRules(score=0.95, height=0.06, bridge_s=0.4, shortest_s=0.4)
 
 
 def samples_of(text: str) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_gaps_are_bridged_and_short_stretches_dropped_in_that_order():
     #                   0    5    10   15   20
     seen = samples_of("..##..##...#...#.#.###")
     assert stretches_of_samples(seen, 5.0, RULES).tolist() == [[0.4, 1.2], [3.0, 1.4]]
-    plain = Rules(0.95, 0.06, 0.0, 0.0)
+    plain = FaceRules(0.95, 0.06, 0.0, 0.0)
     starts = [0.4, 1.2, 2.2, 3.0, 3.4, 3.8]
     assert stretches_of_samples(seen, 5.0, plain)[:, 0].tolist() == starts
     assert stretches_of_samples(samples_of("...."), 5.0, RULES).shape == (0, 2)
@@ -54,7 +54,7 @@ def test_gaps_are_bridged_and_short_stretches_dropped_in_that_order():
 )
 def test_stretches_are_in_strict_order_and_on_the_grid(seen, bridge_s, shortest_s):
     stretches = stretches_of_samples(
-        np.array(seen, dtype=bool), 5.0, Rules(0.95, 0.06, bridge_s, shortest_s)
+        np.array(seen, dtype=bool), 5.0, FaceRules(0.95, 0.06, bridge_s, shortest_s)
     )
     onset, duration = stretches.T
     assert np.all(onset[1:] - (onset + duration)[:-1] > bridge_s - 1e-6) and np.all(
@@ -215,7 +215,7 @@ def test_two_people_are_compared_without_any_film(tmp_path):
     for name, seen in (("anna", a), ("ben", b)):
         np.savetxt(
             tmp_path / f"{name}.1D",
-            stretches_of_samples(seen, 5.0, Rules(0.95, 0.06, 0, 0)),
+            stretches_of_samples(seen, 5.0, FaceRules(0.95, 0.06, 0, 0)),
             fmt="%.1f",
         )
     config = write_config(tmp_path / "film.py", FILM_DIR=str(tmp_path / "films"))

@@ -13,7 +13,7 @@ from neuroface.maps.group import Contrast, contrasts_of
 from neuroface.maps.map_test import Explained, MapTest, choose_test
 from neuroface.maps.people import test_of_contrast as of_contrast
 from neuroface.maps.refits import Refits, second_path, swapped_labels
-from neuroface.maps.relabelling import blocks_of_maps, group_statistics, parts_of
+from neuroface.maps.relabelling import blocks_of_maps, explained_windows, group_statistics
 from neuroface.maps.tables import order_of_peaks, scaled_values, smallest_p
 
 import numpy as np
@@ -116,7 +116,7 @@ def test_maps_of_people_are_means_of_weight_times_window(study, fits, block_byte
     """Each window by a loop; the weights from another fit. Small blocks give the same maps."""
     monkeypatch.setattr(relabelling, "BLOCK_BYTES", block_bytes)
     blocks = blocks_of_maps(
-        study.X, study.labels, NAMES, fits, parts_of(study.samples), study.people
+        study.X, study.labels, NAMES, fits, explained_windows(study.samples), study.people
     )
     parts = [maps for _, maps in blocks]
     assert len(parts) == (N_VOXELS if block_bytes == 1 else 1)
@@ -181,7 +181,7 @@ def test_maps_of_a_second_order_model_are_its_integrated_gradients(study):
     who = samples["subject"][fold.test[0]]
     _, maps = next(
         blocks_of_maps(
-            X, y[:, None], NAMES, fits, parts_of(samples), [*samples["subject"].unique()]
+            X, y[:, None], NAMES, fits, explained_windows(samples), [*samples["subject"].unique()]
         )
     )
     person = list(samples["subject"].unique()).index(who)
@@ -214,7 +214,9 @@ def test_the_scale_of_a_fold_does_not_change_the_statistic(study, fits):
         k: f._replace(deviation=f.deviation * 10**k, mean=f.mean * 10**k) for k, f in fits.items()
     }
     before, after = (
-        group_statistics(study.X, study.labels, NAMES, one, parts_of(study.samples), contrasts)
+        group_statistics(
+            study.X, study.labels, NAMES, one, explained_windows(study.samples), contrasts
+        )
         for one in (fits, scaled)
     )
     for name in contrasts:
@@ -234,7 +236,7 @@ def test_a_labelling_whose_models_have_no_weights_is_no_evidence(study, fits):
     for f in empty.values():
         f.deviation[3], f.mean[3] = 0, 0
     statistics = group_statistics(
-        study.X, study.labels, NAMES, empty, parts_of(study.samples), contrasts
+        study.X, study.labels, NAMES, empty, explained_windows(study.samples), contrasts
     )
     for name in contrasts:
         maps = np.array(list(statistics[name]))
@@ -246,10 +248,12 @@ def test_a_labelling_whose_models_have_no_weights_is_no_evidence(study, fits):
 def test_statistics_of_refits_are_t_tests_of_the_scaled_maps(study, fits):
     contrasts = {"face": (Contrast(("face",), ""), study.people[:5])}
     statistics = group_statistics(
-        study.X, study.labels, NAMES, fits, parts_of(study.samples), contrasts
+        study.X, study.labels, NAMES, fits, explained_windows(study.samples), contrasts
     )
     _, maps = next(
-        blocks_of_maps(study.X, study.labels, NAMES, fits, parts_of(study.samples), study.people)
+        blocks_of_maps(
+            study.X, study.labels, NAMES, fits, explained_windows(study.samples), study.people
+        )
     )
     for labelling, statistic in enumerate(statistics["face"]):
         values = maps["face", False][:5, labelling].astype(float)
@@ -282,7 +286,7 @@ def test_the_observed_labels_are_treated_as_the_swapped_ones_are(study):
     contrasts = {
         name: (contrast, study.people) for name, contrast in contrasts_of(Labels(*NAMES)).items()
     }
-    parts = parts_of(study.samples)
+    parts = explained_windows(study.samples)
 
     def statistics(labels):
         found = group_statistics(

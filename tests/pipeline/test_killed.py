@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
-from neuroface.attribution import explainers
+from neuroface.attribution import explainer
 from neuroface.attribution.files import completeness_file
 from neuroface.pipeline.files import PARTIAL, read_json
 from neuroface.pipeline.provenance import STAMP
@@ -125,7 +125,7 @@ def test_script_4_killed_twice_at_its_worst_moments(tiny, tmp_path, monkeypatch)
     table.rename(table.with_name(f"{PARTIAL}journal-{table.name}"))
     with monkeypatch.context() as patch:
         # As Ctrl-C does it; a signal sent from here would arrive some steps later.
-        patch.setattr(explainers.Explainer, "__call__", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr(explainer.Explainer, "__call__", Mock(side_effect=KeyboardInterrupt))
         stopped = run_here(4, config)
     assert stopped.returncode == 1 and "stopped" in stopped.stderr
     done = run_here(4, config)

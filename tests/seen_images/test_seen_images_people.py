@@ -19,13 +19,13 @@ for extra in ("diffusers", "transformers", "himalaya", "skimage"):
 from seen_images import demo, patterns, shared, trial_sets  # noqa: E402
 from seen_images.networks import Linear  # noqa: E402
 from seen_images.people import (  # noqa: E402
-    Training,
+    PersonTrials,
     first_training_trials,
     learn_from,
     without_tested,
 )
 from seen_images.sources import check_sessions  # noqa: E402
-from seen_images.table import Tables  # noqa: E402
+from seen_images.table_source import Tables  # noqa: E402
 from seen_images.training import fit_ridge, inner_folds, predict  # noqa: E402
 
 FOLDER = ROOT / "studies" / "seen_images"
@@ -51,7 +51,7 @@ def planted_people(rng, n_people=4, n_images=150, n_outputs=60, n_voxels=80, ran
         weights = rng.standard_normal((rank, n_voxels))
         noise = 2 * rng.standard_normal((n_images, n_voxels))
         voxels = (targets[rows] @ directions @ weights + noise).astype(np.float32)
-        people.append(Training(voxels, np.array([f"i{row}" for row in rows]), rows, targets))
+        people.append(PersonTrials(voxels, np.array([f"i{row}" for row in rows]), rows, targets))
     return people, directions
 
 
@@ -59,7 +59,7 @@ def test_a_new_person_is_decoded_better_with_other_people():
     """40 trials. The others teach which four directions of sixty can be decoded at all; no image is common."""
     people, directions = planted_people(np.random.default_rng(3))
     whole = people[0]
-    own = Training(whole.voxels[:40], whole.images[:40], whole.of_trial[:40], whole.targets)
+    own = PersonTrials(whole.voxels[:40], whole.images[:40], whole.of_trial[:40], whole.targets)
     cfg = SimpleNamespace(
         N_FOLDS=5, SEED=1, ALPHAS=(1.0, 10.0, 100.0, 1e3, 1e4), INFERENCE_BATCH=64
     )
@@ -117,8 +117,10 @@ def test_a_person_who_plays_the_new_one_decodes_unseen_images_alone(monkeypatch)
 def test_few_images_and_few_trials_make_a_shared_decoder(n_images, n_trials):
     """One other person, whose images have three trials each: the first of them would all show one image."""
     people, _ = planted_people(np.random.default_rng(2), n_people=2, n_images=n_images)
-    thrice = [Training(*(np.repeat(rows, 3, axis=0) for rows in one[:3]), one[3]) for one in people]
-    few = Training(*(rows[: max(n_trials, 6)] for rows in thrice[0][:3]), thrice[0].targets)
+    thrice = [
+        PersonTrials(*(np.repeat(rows, 3, axis=0) for rows in one[:3]), one[3]) for one in people
+    ]
+    few = PersonTrials(*(rows[: max(n_trials, 6)] for rows in thrice[0][:3]), thrice[0].targets)
     cfg = SimpleNamespace(N_FOLDS=5, SEED=1, ALPHAS=(1.0, 100.0), INFERENCE_BATCH=64)
     device = torch.device("cpu")
     decoded, _, rows = shared.play_new_person(thrice[1], n_trials, [1], cfg, device)
@@ -140,7 +142,7 @@ def test_a_person_with_fewer_than_ten_images_is_refused(n_images):
 def test_latents_that_never_change_are_decoded_as_their_mean():
     """As text latents where all pictures have one caption."""
     people, _ = planted_people(np.random.default_rng(2), n_people=2, n_images=20)
-    flat = [Training(*one[:3], np.full_like(one.targets, 0.3)) for one in people]
+    flat = [PersonTrials(*one[:3], np.full_like(one.targets, 0.3)) for one in people]
     cfg = SimpleNamespace(N_FOLDS=3, SEED=1, ALPHAS=(1.0, 100.0), INFERENCE_BATCH=64)
     mean = np.full(60, 0.3, np.float32)
     network, _ = shared.fit_shared(flat[0], flat[1:], mean, cfg, torch.device("cpu"))

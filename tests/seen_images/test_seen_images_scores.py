@@ -14,7 +14,7 @@ pytest.importorskip("skimage", reason="needs the extras of seen images: make ima
 from neuroface import NeuroFaceError  # noqa: E402
 from seen_images import features  # noqa: E402
 from seen_images.patterns import Scaler, mean_of_repeats, reliability  # noqa: E402
-from seen_images.picture_report import describe  # noqa: E402
+from seen_images.picture_report import describe_scores  # noqa: E402
 from seen_images.picture_scores import PAIRINGS, shuffled_pairings, table_of_scores  # noqa: E402
 from seen_images.pictures import colour_of_shape, draw_scene, random_scenes  # noqa: E402
 from seen_images.pixel_scores import at_size, pair_scores, pairwise_measures  # noqa: E402
@@ -318,7 +318,7 @@ def test_the_report_has_identification_first_and_published_numbers_beside_their_
         "part\tkind\tvalue\tlow\thigh\tdifference_value\tdifference_low\tdifference_high\n"
         "early\tdecoded\t0.5\t0.4\t0.6\t0.2\t0.1\t0.3\n"
     )
-    section = describe(tmp_path, scores, cfg)
+    section = describe_scores(tmp_path, scores, cfg)
     assert any("+0.200 [+0.100, +0.300]" in str(block) for block in section.blocks)
     tables = [block for block in section.blocks if block["kind"] == "table"]
     assert "two-way" in tables[0]["columns"][1] and "SSIM" in tables[1]["columns"][1]

@@ -8,7 +8,13 @@ from neuroface.bold import Run
 from neuroface.bold.labels import Labels
 from neuroface.decoding.folds import FoldSettings, make_folds
 from neuroface.pipeline import write_json, write_table
-from neuroface.timeline.models import choose_models, live_text, moments_of, run_of_folder, seen_text
+from neuroface.timeline.model_for_run import (
+    choose_models,
+    live_text,
+    moments_of,
+    run_of_folder,
+    seen_text,
+)
 from neuroface.timeline.scores import score_run, summarize, threshold_for
 
 import numpy as np

@@ -8,7 +8,7 @@ from neuroface.decoding.fast import compiled
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import save_network
 from neuroface.pipeline.backend import keras
-from volume_study.explaining import Explainer, choose_volumes
+from volume_study.explaining import VolumeExplainer, choose_volumes
 from volume_study.layers import DepthwiseConv3D
 from volume_study.names import MODELS
 from volume_study.networks import NETWORKS, build_classifier, load_classifier, view_of_class
@@ -233,7 +233,7 @@ def settings(**more):
 
 def test_integrated_gradients_add_up_to_the_log_odds_of_any_class(models, volumes):
     """With one compiled explainer for all classes: which one is explained lies in a weight."""
-    explain = Explainer(volumes, {1: models["separable_cnn3d"]}, {}, settings())
+    explain = VolumeExplainer(volumes, {1: models["separable_cnn3d"]}, {}, settings())
     model = explain.network(1)
     maps, gaps = explain("ig", np.array([4, 1]), 1)
     for place, row in enumerate((4, 1)):
@@ -245,7 +245,7 @@ def test_integrated_gradients_add_up_to_the_log_odds_of_any_class(models, volume
 
 @pytest.mark.parametrize("name", ["hybrid", "transformer_only"])
 def test_attention_rollout_shares_one_volume_among_its_voxels(models, volumes, name):
-    maps, _ = Explainer(volumes, {1: models[name]}, {}, settings())(
+    maps, _ = VolumeExplainer(volumes, {1: models[name]}, {}, settings())(
         "attention-rollout", np.array([2]), 1
     )
     found = maps[0, 0]
@@ -256,7 +256,7 @@ def test_attention_rollout_shares_one_volume_among_its_voxels(models, volumes, n
 def test_grad_cam_of_two_classes_is_opposite(models, volumes, mask):
     """With two classes the log-odds of one are minus those of the other."""
     model = build_classifier("separable_cnn3d", mask, 2, SMALL["separable_cnn3d"])
-    explain = Explainer(volumes, {}, {}, settings())
+    explain = VolumeExplainer(volumes, {}, {}, settings())
     explain._networks[1] = model
     one, other = explain("grad-cam", np.array([0]), 1)[0][0]
     assert one.std() > 0

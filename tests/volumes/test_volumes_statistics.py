@@ -20,7 +20,13 @@ from volume_study.clustering import (
 from volume_study.crossed import crossed_intervals
 from volume_study.episode_test import episode_test, exchanged, mean_difference
 from volume_study.fold_test import fold_test
-from volume_study.linear import PENALTIES, ladder, logistic_probabilities, ridge_said, ridge_values
+from volume_study.linear import (
+    PENALTIES,
+    ladder,
+    logistic_probabilities,
+    ridge_predictions,
+    ridge_values,
+)
 from volume_study.names import SPLITS
 from volume_study.results import chosen_on_held_out, paired_differences
 from volume_study.scores import (
@@ -231,7 +237,7 @@ def test_ridge_is_sklearns_with_the_penalty_that_is_best_inside():
     expected = sklearns(fold.train, fold.test)[
         int(np.argmax(inner))
     ]  # the volumes that the networks learn from
-    said = ridge_said(X @ X.T, y[:, None], [fold], 3)[:, 0]
+    said = ridge_predictions(X @ X.T, y[:, None], [fold], 3)[:, 0]
     assert np.array_equal(said[fold.test], expected) and (said[:60] == -1).all()
     values = ridge_values(X @ X.T, y, [fold], 3)
     assert (
@@ -268,7 +274,7 @@ def test_linear_models_do_not_learn_from_the_inner_validation_set():
     y = np.concatenate([rng.integers(0, 2, 40), np.full(20, 2), rng.integers(0, 3, 30)])
     X = rng.standard_normal((90, 20)) + 5 * np.eye(3, 20)[y]
     fold = Fold(1, np.arange(40), np.arange(40, 60), np.arange(60, 90), "volume")
-    assert 2 not in ridge_said(X @ X.T, y[:, None], [fold], 3)[fold.test]
+    assert 2 not in ridge_predictions(X @ X.T, y[:, None], [fold], 3)[fold.test]
     assert (logistic_probabilities(X @ X.T, y, [fold], 3)[fold.test, 2] == 0).all()
 
 

@@ -44,7 +44,7 @@ class Switches:
     def values(self, z, scale, shift):
         """Output: (…, rows // pool[0], columns // pool[1], channels)."""
         return _largest(
-            [self._activated(part, scale, shift) for row in self._parts(z) for part in row]
+            [self._activated(place, scale, shift) for row in self._parts(z) for place in row]
         )
 
     def slopes(self, before, after, scale, shift, gradient):
@@ -63,7 +63,7 @@ class Switches:
         """
         ends = [self._parts(z) for z in (before, after)]
         active = [
-            [[self._activated(part, scale, shift) for part in row] for row in parts]
+            [[self._activated(place, scale, shift) for place in row] for row in parts]
             for parts in ends
         ]
         n_rows, n_columns = self.pool
@@ -77,16 +77,16 @@ class Switches:
         by_part = [by_column]
         if n_rows == 2:
             to_lower = [
-                part * positive_share(*(parts[1][k] - parts[0][k] for parts in active))
-                for k, part in enumerate(by_column)
+                place * positive_share(*(parts[1][k] - parts[0][k] for parts in active))
+                for k, place in enumerate(by_column)
             ]
-            by_part = [[part - lower for part, lower in zip(by_column, to_lower)], to_lower]
+            by_part = [[place - lower for place, lower in zip(by_column, to_lower)], to_lower]
         return [
             [
-                part
+                place
                 * scale
                 * (self.leak + (1 - self.leak) * positive_share(ends[0][i][k], ends[1][i][k]))
-                for k, part in enumerate(row)
+                for k, place in enumerate(row)
             ]
             for i, row in enumerate(by_part)
         ]
@@ -105,8 +105,8 @@ class Switches:
             return whole
         return ops.pad(whole, [(0, 0)] * (len(whole.shape) - 3) + missing + [(0, 0)])
 
-    def _activated(self, part, scale, shift):
-        return ops.maximum(part, self.leak * part) * scale + shift
+    def _activated(self, place, scale, shift):
+        return ops.maximum(place, self.leak * place) * scale + shift
 
     def _parts(self, z):
         """z[…, i::p, j::q, :] for i and j, without rows and columns outside pooling windows."""
@@ -181,9 +181,9 @@ class PathNetwork:
                 upstream = arguments[0] if upstream is None else upstream
                 total = 0
                 for k in range(0, n_nodes - back, UNROLLED):
-                    part = slice(k, min(k + UNROLLED + back, n_nodes))
+                    block = slice(k, min(k + UNROLLED + back, n_nodes))
                     total = total + slopes(
-                        start, move, nodes[part], scale, shift, upstream[:, part]
+                        start, move, nodes[block], scale, shift, upstream[:, block]
                     )
                 return total, *map(ops.zeros_like, (move, nodes, scale, shift))
 

@@ -138,7 +138,7 @@ def _folded(conv, rectifier, norm, pool, last_layer) -> Block:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class NodeRecipe:
     """How a node's value at a volume is computed from other nodes, ``delay`` volumes earlier."""
 
     kind: str  # "input", "first" (all taps at once), "tap", "sum" or "max"
@@ -162,7 +162,7 @@ class Plan:
 
     def __init__(self, blocks: list[Block], window_trs: int):
         self._blocks = blocks
-        self._numbers: dict[Recipe, int] = {Recipe("input"): INPUT}
+        self._numbers: dict[NodeRecipe, int] = {NodeRecipe("input"): INPUT}
         self._lengths = [window_trs]
         for block in blocks:
             self._lengths.append(self._lengths[-1] // block.pool[1])
@@ -219,5 +219,7 @@ class Plan:
     def _node(self, kind: str, block: int, taps, sources) -> tuple[int, int]:
         """The node with this recipe, and its delay: it is computed as soon as its sources are there."""
         delay = min(delay for _, delay in sources)
-        recipe = Recipe(kind, block, tuple(taps), tuple((node, d - delay) for node, d in sources))
+        recipe = NodeRecipe(
+            kind, block, tuple(taps), tuple((node, d - delay) for node, d in sources)
+        )
         return self._numbers.setdefault(recipe, len(self._numbers)), delay

@@ -22,7 +22,7 @@ def random_weights(n_bands: int, n_tries: int, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng(seed)
     concentrations = np.where(np.arange(n_tries - 1) % 2, 0.1, 1.0)
-    drawn = [rng.dirichlet(np.full(n_bands, one)) for one in concentrations]
+    drawn = [rng.dirichlet(np.full(n_bands, concentration)) for concentration in concentrations]
     return np.array([np.full(n_bands, 1 / n_bands), *drawn])
 
 
@@ -46,12 +46,12 @@ def fit_kernels(
     """
     centre = bold.mean(axis=0)
     loss = np.zeros((len(weights), len(alphas), bold.shape[1]), dtype=np.float32)
-    mixed = [np.tensordot(one, kernels, axes=1) for one in weights]
+    mixed = [np.tensordot(of_bands, kernels, axes=1) for of_bands in weights]
     for block in (numbers := np.unique(blocks)):
         is_out = blocks == block
-        learn, wanted = (bold[rows] - centre for rows in (~is_out, is_out))
+        learn, held_out = (bold[rows] - centre for rows in (~is_out, is_out))
         for number, kernel in enumerate(mixed):
-            loss[number] += block_loss(kernel, learn, wanted, is_out, alphas) / len(numbers)
+            loss[number] += block_loss(kernel, learn, held_out, is_out, alphas) / len(numbers)
     best = loss.reshape(-1, bold.shape[1]).argmin(axis=0)
     of_try, alpha = best // len(alphas), alphas[best % len(alphas)]
     out = np.zeros((len(kernels), test_kernels.shape[1], bold.shape[1]), dtype=np.float32)
@@ -65,18 +65,18 @@ def fit_kernels(
     return out
 
 
-def block_loss(kernel, learn, wanted, is_out, alphas) -> np.ndarray:
+def block_loss(kernel, learn, held_out, is_out, alphas) -> np.ndarray:
     """Mean squared error on the chunks that are left out: (n_alphas, n_targets).
 
     Where the rank is below the number of these chunks, errors come from products of rank × rank.
     """
     strength, vectors = decomposed(kernel[np.ix_(~is_out, ~is_out)])
     ahead = kernel[np.ix_(is_out, ~is_out)] @ vectors
-    is_thin = len(strength) < len(wanted)
-    loss = np.empty((len(alphas), wanted.shape[1]), dtype=np.float32)
-    for start in range(0, wanted.shape[1], TARGETS_AT_ONCE):
+    is_thin = len(strength) < len(held_out)
+    loss = np.empty((len(alphas), held_out.shape[1]), dtype=np.float32)
+    for start in range(0, held_out.shape[1], TARGETS_AT_ONCE):
         here = slice(start, start + TARGETS_AT_ONCE)
-        coded, there = vectors.T @ learn[:, here], wanted[:, here]
+        coded, there = vectors.T @ learn[:, here], held_out[:, here]
         squares, reached, among = (there**2).sum(axis=0), ahead.T @ there, ahead.T @ ahead
         for place, alpha in enumerate(alphas):
             shrunk = coded / (strength[:, None] + np.float32(alpha))

@@ -144,6 +144,6 @@ class BlockScore:
 
 def members(scores: list[BlockScore]) -> BlockScore:
     """Several scores on the same blocks as one with several members; each counts by its own mean."""
-    whole = np.array([one.value for one in scores])
-    left_out = np.stack([one.left_out.mean(axis=0) for one in scores])
+    whole = np.array([score.value for score in scores])
+    left_out = np.stack([score.left_out.mean(axis=0) for score in scores])
     return BlockScore(whole, left_out, scores[0].sizes, scores[0].is_r)

@@ -39,7 +39,7 @@ def check_study(checklist: Checklist, cfg, shown_ends) -> None:
         memory.
     """
     viewings, left_out = checklist.try_to(find_viewings, cfg) or ({}, [])
-    files_of_runs = {one.run.bold: one.run for who in viewings.values() for one in who}
+    files_of_runs = {viewing.run.bold: viewing.run for who in viewings.values() for viewing in who}
     check_runs(checklist, list(files_of_runs.values()), left_out)
     if viewings:
         print_viewings(checklist, viewings, cfg)
@@ -60,14 +60,14 @@ def check_study(checklist: Checklist, cfg, shown_ends) -> None:
 def print_viewings(checklist: Checklist, viewings: dict, cfg) -> None:
     """The table of runs, with the volume at which each film begins and where its first chunk has its BOLD."""
     rows, whole = [], []
-    for one in (one for who in viewings.values() for one in who):
-        if (fields := checklist.try_to(inspect_run, one.run, cfg.TR_S)) is None:
+    for viewing in (viewing for who in viewings.values() for viewing in who):
+        if (fields := checklist.try_to(inspect_run, viewing.run, cfg.TR_S)) is None:
             continue
         del fields["first volume shows second (film or run)"]  # here the other way round
-        whole.append(one.run)
-        fields["film begins at second"] = round(one.onset_s, 3)
-        fields["volumes from there"] = one.n_rows
-        fields["first chunk"] = f"0 → {(one.first + cfg.DELAY_TRS) * cfg.TR_S:g}"
+        whole.append(viewing.run)
+        fields["film begins at second"] = round(viewing.onset_s, 3)
+        fields["volumes from there"] = viewing.n_rows
+        fields["first chunk"] = f"0 → {(viewing.first + cfg.DELAY_TRS) * cfg.TR_S:g}"
         rows.append(fields)
     for line in checklist.try_to(cleaning_in_words, whole, cfg) or []:
         checklist.say(line)
@@ -110,7 +110,7 @@ def chunks_of_films(
                 "frames per s": round(len(source.times_s) / source.end_s, 2),
                 f"chunks of {cfg.TR_S:g} s": n,
                 "people": len(viewings[film]),
-                "volumes from its start, fewest": min(one.n_rows for one in viewings[film]),
+                "volumes from its start, fewest": min(viewing.n_rows for viewing in viewings[film]),
             }
         )
     checklist.table(rows, keys=8)
@@ -119,7 +119,7 @@ def chunks_of_films(
 
 def mask_of(checklist: Checklist, viewings: dict, cfg) -> np.ndarray:
     """The voxels of PARCELS (x, y, z); runs on another grid than the first are noted as wrong."""
-    first, *others = [one.run for who in viewings.values() for one in who]
+    first, *others = [viewing.run for who in viewings.values() for viewing in who]
     image, shape = open_header(first.bold)
     for run in others:
         other, its_shape = open_header(run.bold)
@@ -143,7 +143,7 @@ def check_plan(
         for fold in checklist.try_to(make_folds, lengths, split, cfg) or []:
             counts = fold.chunks["part"].value_counts()
             parts = ", ".join(
-                f"{counts.get(part, 0)} {part}" for part in ("train", "inner", "embargo", "test")
+                f"{counts.get(use, 0)} {use}" for use in ("train", "inner", "embargo", "test")
             )
             checklist.say(f"split {split}, fold {fold.number}: chunks {parts}")
     if mask is None:

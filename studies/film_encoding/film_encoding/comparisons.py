@@ -26,14 +26,14 @@ def unit_file(folder: Path, unit: Unit, ending: str) -> Path:
     return folder / "units" / f"{unit.name}.{ending}"
 
 
-def blocks_file(folder: Path, unit: Unit, what: str, score: str) -> Path:
-    """Of a :class:`~film_encoding.blocks.BlockScore`; ``what``: VOXELS, or what frames were made from."""
-    return unit_file(folder, unit, f"{what.replace(' ', '-')}_{score}_blocks.npy")
+def blocks_file(folder: Path, unit: Unit, scored: str, score: str) -> Path:
+    """Of a :class:`~film_encoding.blocks.BlockScore`; ``scored``: VOXELS, or what frames were made from."""
+    return unit_file(folder, unit, f"{scored.replace(' ', '-')}_{score}_blocks.npy")
 
 
-def read_score(folder: Path, unit: Unit, what: str, score: str) -> BlockScore:
+def read_score(folder: Path, unit: Unit, scored: str, score: str) -> BlockScore:
     return BlockScore.read(
-        np.array(open_npy(blocks_file(folder, unit, what, score))), is_r=score == "r"
+        np.array(open_npy(blocks_file(folder, unit, scored, score))), is_r=score == "r"
     )
 
 
@@ -84,7 +84,9 @@ def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
             models = variant.name, RIDGE
             lagged, ridge = (Unit(model, unit.split, unit.test_set) for model in models)
             for score in OF_VOXELS:
-                ours, theirs = (read_score(folder, one, VOXELS, score) for one in (lagged, ridge))
+                ours, theirs = (
+                    read_score(folder, model_unit, VOXELS, score) for model_unit in (lagged, ridge)
+                )
                 rows.append(_row(lagged, VOXELS, RIDGE, score, ours, theirs))
         rivals: list[tuple[str, str, Unit, tuple[str, ...]]] = [
             (VOXELS, VOXELS, Unit(name, unit.split, unit.test_set), OF_VOXELS)
@@ -93,17 +95,26 @@ def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
         ridge = Unit(RIDGE, unit.split, unit.test_set)
         rivals += [(FROM_MEASURED, FROM_MEASURED, ridge, FRAME_SCORES)]
         rivals += [(FROM_MEASURED, MEAN_FRAME, unit, FRAME_SCORES[1:])]
-        for own, what, rival, scores in rivals:
+        for own, of_rival, rival, scores in rivals:
             for score in scores:
-                both = read_score(folder, unit, own, score), read_score(folder, rival, what, score)
+                both = (
+                    read_score(folder, unit, own, score),
+                    read_score(folder, rival, of_rival, score),
+                )
                 rows.append(
-                    _row(unit, own, MEAN_FRAME if what == MEAN_FRAME else rival.model, score, *both)
+                    _row(
+                        unit,
+                        own,
+                        MEAN_FRAME if of_rival == MEAN_FRAME else rival.model,
+                        score,
+                        *both,
+                    )
                 )
     return rows
 
 
 def _row(
-    unit: Unit, what: str, rival: str, score: str, network: BlockScore, other: BlockScore
+    unit: Unit, scored: str, rival: str, score: str, network: BlockScore, other: BlockScore
 ) -> dict:
     difference = network.minus(other)
     low, high = difference.interval()
@@ -111,7 +122,7 @@ def _row(
         "split": unit.split,
         "test_set": unit.test_set,
         "model": unit.model,
-        "of": VOXELS if what == VOXELS else FRAMES,
+        "of": VOXELS if scored == VOXELS else FRAMES,
         "rival": rival,
         "score": score,
         "network": network.value,
@@ -136,18 +147,18 @@ def compare_people(folder: Path, scorer: Scorer, cfg) -> list[dict]:
         return []
     rows = []
     for unit in network_units(scorer):
-        found = {}
+        scores_of = {}
         for name in (MAIN, RIDGE_ONE, RIDGE):
             units = [
                 Unit(_model_of(name, subject, cfg), unit.split, unit.test_set) for subject in people
             ]
-            found[name] = [read_score(folder, one, VOXELS, "r") for one in units]
+            scores_of[name] = [read_score(folder, own_unit, VOXELS, "r") for own_unit in units]
         for rival in (RIDGE_ONE, RIDGE):
-            pairs = zip(found[MAIN], found[rival])
-            found[f"{MAIN} − {rival}"] = [
+            pairs = zip(scores_of[MAIN], scores_of[rival])
+            scores_of[f"{MAIN} − {rival}"] = [
                 _without_seeds(network).minus(_without_seeds(other)) for network, other in pairs
             ]
-        for name, scores in found.items():
+        for name, scores in scores_of.items():
             every = members(scores)
             low, high = every.interval()
             rows.append(

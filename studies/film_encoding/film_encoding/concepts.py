@@ -35,14 +35,14 @@ def concept_accuracy(activations: np.ndarray, labels: np.ndarray, blocks: np.nda
     ----------
     blocks : (n_moments,) each block is left out once.
     """
-    said, targets = np.empty(labels.shape, dtype=bool), _targets(labels)
+    predicted, targets = np.empty(labels.shape, dtype=bool), _targets(labels)
     for block in np.unique(blocks):
         out = blocks == block
-        said[:, out] = (
+        predicted[:, out] = (
             _ridge(activations).fit(activations[~out], targets[~out]).predict(activations[out]).T
             > 0
         )
-    right = said == labels
+    right = predicted == labels
     return (_share(right, labels) + _share(right, ~labels)) / 2
 
 

@@ -45,19 +45,21 @@ def zscored(values: np.ndarray, films: np.ndarray) -> np.ndarray:
     """Every column at mean 0, SD 1 within each film; 0 where it does not vary."""
     out = np.empty(values.shape, dtype=np.float32)
     for film in dict.fromkeys(films):
-        part = values[films == film].astype(np.float64)
-        part = part - part.mean(axis=0)
-        sd = part.std(axis=0)
-        out[films == film] = part * np.where(sd > 1e-12, 1 / np.where(sd > 1e-12, sd, 1), 0)
+        of_film = values[films == film].astype(np.float64)
+        of_film = of_film - of_film.mean(axis=0)
+        sd = of_film.std(axis=0)
+        out[films == film] = of_film * np.where(sd > 1e-12, 1 / np.where(sd > 1e-12, sd, 1), 0)
     return out
 
 
 def correlation(parts: list[Series], n_mask: int) -> np.ndarray:
     """Pearson's r per voxel of the mask (n_mask,) over all folds that chose it; NaN where none did."""
     total, n = np.zeros(n_mask), np.zeros(n_mask)
-    for one in parts:
-        total[one.voxels] += (one.measured * one.predicted).sum(axis=0, dtype=np.float64)
-        n[one.voxels] += len(one)
+    for fold_series in parts:
+        total[fold_series.voxels] += (fold_series.measured * fold_series.predicted).sum(
+            axis=0, dtype=np.float64
+        )
+        n[fold_series.voxels] += len(fold_series)
     return np.divide(total, n, out=np.full(n_mask, np.nan), where=n > 0)
 
 
@@ -73,25 +75,25 @@ def left_out_correlation(
     """
     sums = {name: np.zeros(n_mask) for name in ("n", "x", "y", "xx", "yy", "xy")}
     of_blocks, sizes = [], []
-    for one in parts:
-        blocks = blocks_of(one.films, block)
+    for fold_series in parts:
+        blocks = blocks_of(fold_series.films, block)
         size = np.bincount(blocks).astype(float)
-        of_block = {"n": np.repeat(size[:, None], len(one.voxels), axis=1)}
-        x, y = one.measured.astype(np.float64), one.predicted.astype(np.float64)
+        of_block = {"n": np.repeat(size[:, None], len(fold_series.voxels), axis=1)}
+        x, y = fold_series.measured.astype(np.float64), fold_series.predicted.astype(np.float64)
         for name, values in {"x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}.items():
             of_block[name] = np.stack(
                 [values[blocks == number].sum(axis=0) for number in range(len(size))]
             )
         for name, values in of_block.items():
-            sums[name][one.voxels] += values.sum(axis=0)
+            sums[name][fold_series.voxels] += values.sum(axis=0)
         of_blocks.append(of_block)
         sizes.append(size)
     left_out = np.full((sum(map(len, sizes)), n_mask), np.nan)
     first = 0
-    for one, of_block in zip(parts, of_blocks):
+    for fold_series, of_block in zip(parts, of_blocks):
         n_blocks = len(of_block["n"])
-        rest = {name: sums[name][one.voxels] - of_block[name] for name in sums}
-        left_out[first : first + n_blocks, one.voxels] = _pearson(**rest)
+        rest = {name: sums[name][fold_series.voxels] - of_block[name] for name in sums}
+        left_out[first : first + n_blocks, fold_series.voxels] = _pearson(**rest)
         first += n_blocks
     return left_out, np.concatenate(sizes)
 
@@ -106,26 +108,28 @@ def _pearson(n, x, y, xx, yy, xy) -> np.ndarray:
 
 def by_film(parts: list[Series]) -> list[Series]:
     """Series of single films."""
-    found = []
-    for one in parts:
-        for film in dict.fromkeys(one.films):
-            rows = one.films == film
-            found.append(
+    of_films = []
+    for fold_series in parts:
+        for film in dict.fromkeys(fold_series.films):
+            rows = fold_series.films == film
+            of_films.append(
                 Series(
-                    one.measured[rows],
-                    one.predicted[rows],
-                    one.voxels,
-                    one.films[rows],
-                    one.chunks[rows],
+                    fold_series.measured[rows],
+                    fold_series.predicted[rows],
+                    fold_series.voxels,
+                    fold_series.films[rows],
+                    fold_series.chunks[rows],
                 )
             )
-    return found
+    return of_films
 
 
-def lag_sums(one: Series) -> np.ndarray:
+def lag_sums(fold_series: Series) -> np.ndarray:
     """Sums of products (n, n_voxels) at all circular lags: row k, when predictions come k chunks later."""
-    spectra = fft.rfft(one.measured, axis=0) * np.conj(fft.rfft(one.predicted, axis=0))
-    return fft.irfft(spectra, len(one), axis=0)
+    spectra = fft.rfft(fold_series.measured, axis=0) * np.conj(
+        fft.rfft(fold_series.predicted, axis=0)
+    )
+    return fft.irfft(spectra, len(fold_series), axis=0)
 
 
 def shifted_correlation(
@@ -146,17 +150,17 @@ def shifted_correlation(
     -------
     null (n, n_mask) float32; df (n_mask,), of :func:`film_encoding.shifts.t_p`.
     """
-    shifts = distinct_shifts([len(one) for one in parts], smallest, n_shifts, seed)
+    shifts = distinct_shifts([len(fold_series) for fold_series in parts], smallest, n_shifts, seed)
     total, n = np.zeros((len(shifts), n_mask), dtype=np.float32), np.zeros(n_mask, dtype=np.float32)
     variance, weakness = np.zeros(n_mask), np.zeros(n_mask)
-    for one, lags in zip(parts, shifts.T):
-        sums = lag_sums(one)
-        total[:, one.voxels] += sums[lags]
-        n[one.voxels] += len(one)
-        null = sums[lags_of(len(one), smallest)]
+    for fold_series, lags in zip(parts, shifts.T):
+        sums = lag_sums(fold_series)
+        total[:, fold_series.voxels] += sums[lags]
+        n[fold_series.voxels] += len(fold_series)
+        null = sums[lags_of(len(fold_series), smallest)]
         of_fold = np.mean(null**2)
-        variance[one.voxels] += of_fold
-        weakness[one.voxels] += of_fold**2 / effective_lags(null)
+        variance[fold_series.voxels] += of_fold
+        weakness[fold_series.voxels] += of_fold**2 / effective_lags(null)
     null = np.divide(total, n, out=np.full(total.shape, np.nan, dtype=np.float32), where=n > 0)
     df = np.divide(
         variance**2, weakness, out=np.ones(n_mask), where=weakness > 0

@@ -73,7 +73,7 @@ def write_demo(
     tuning = Tuning(np.random.default_rng([seed, 0]), names, follows, LOOK_PIXELS)
     write_nifti(partial / "atlas.nii.gz", atlas, affine)
     write_table(partial / "atlas.tsv", regions)
-    shifts = {one: person_shift(seed, one) for one in range(1, n_people + 1)}
+    shifts = {person: person_shift(seed, person) for person in range(1, n_people + 1)}
     for number, (film, n_trs) in enumerate(films.items(), 1):
         response = _write_stimulus(
             partial / "stimuli", film, n_trs, np.random.default_rng([seed, number]), tuning, number
@@ -91,7 +91,7 @@ def write_demo(
         "seed": seed,
         "films": films,
         "n_people": n_people,
-        "shifts_voxels": {f"sub-{one:02d}": shift.tolist() for one, shift in shifts.items()},
+        "shifts_voxels": {f"sub-{person:02d}": shift.tolist() for person, shift in shifts.items()},
         "voxels": {str(name): int(n) for name, n in zip(*np.unique(names, return_counts=True))},
     }
     write_json(partial / "truth.json", planted | {"tr_s": TR_S, "voxel_mm": VOXEL_MM})

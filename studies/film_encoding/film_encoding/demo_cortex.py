@@ -134,8 +134,8 @@ def oriented_energies(grey: np.ndarray):
             kernel = (kernel - kernel.mean()).astype(np.complex64)
             top, left = (n // 2 for n in kernel.shape)
             energy = 0.0
-            for part in (kernel.real, kernel.imag):
-                filtered = fft.irfft2(spectrum * fft.rfft2(part, size), size)
+            for phase in (kernel.real, kernel.imag):
+                filtered = fft.irfft2(spectrum * fft.rfft2(phase, size), size)
                 energy = energy + filtered[:, top : top + height, left : left + width] ** 2
             yield energy
 

@@ -72,8 +72,8 @@ def features_file(folder: Path, film: str, space: str) -> Path:
     return folder / "features" / f"{film}_{space.replace(' ', '-')}.npy"
 
 
-def scores_file(folder: Path, subject: str, what: str) -> Path:
-    return folder / "scores" / f"{subject}_{what}.npy"
+def scores_file(folder: Path, subject: str, score: str) -> Path:
+    return folder / "scores" / f"{subject}_{score}.npy"
 
 
 def at_delays(features: Mapping[str, np.ndarray], table: pd.DataFrame, cfg) -> np.ndarray:
@@ -216,6 +216,6 @@ def files_of_scores(folder: Path, subjects: tuple[str, ...]) -> list[Path]:
     return [scores_file(folder, subject, name) for subject in subjects for name in names]
 
 
-def read_score(folder: Path, subject: str, what: str) -> np.ndarray:
+def read_score(folder: Path, subject: str, score: str) -> np.ndarray:
     """(n_voxels,), or (n_spaces, n_voxels)."""
-    return np.array(open_npy(scores_file(folder, subject, what)))
+    return np.array(open_npy(scores_file(folder, subject, score)))

@@ -36,13 +36,13 @@ def largest(table: pd.DataFrame) -> pd.DataFrame:
 def describe_encoding(folder: Path, table: pd.DataFrame, plan: EncodingPlan) -> Section:
     people = [subject for subject in plan.subjects if subject != MEAN]
     wins = table["wins"].value_counts()
-    said = [f"{space} in {wins.get(space, 0)}" for space in plan.spaces]
+    counts = [f"{space} in {wins.get(space, 0)}" for space in plan.spaces]
     kind = plan.folds[0].split
     held_out = "whole films" if kind == "film" else "stretches of the film"
     section = Section(
         "Feature spaces",
         f"Banded ridge regression, {held_out} held out in {len(plan.folds)} folds. Of {len(table)} regions the largest "
-        f"unique variance has: {', '.join(said)}; no space passes in {wins.get(NOTHING, 0)}.",
+        f"unique variance has: {', '.join(counts)}; no space passes in {wins.get(NOTHING, 0)}.",
     )
     section.numbers(
         {

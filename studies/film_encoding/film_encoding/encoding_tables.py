@@ -96,7 +96,7 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
             row[f"{space} unique"] = unique[MEAN][place, here].mean()
             if people:
                 each = np.array([unique[person][place, here].mean() for person in people])
-                row |= {f"{space} {what}": v for what, v in over_people(each).items()}
+                row |= {f"{space} {statistic}": v for statistic, v in over_people(each).items()}
             row |= {
                 f"{space} partial r": value[place, number],
                 f"{space} p": p[place, number],

@@ -62,9 +62,9 @@ class FilmData:
     def bold(self, table: pd.DataFrame) -> np.ndarray:
         """(n, n_voxels) float32: each chunk's volume, ``delay_trs`` later."""
         rows = np.empty((len(table), self.n_voxels), dtype=np.float32)
-        for film, part in table.groupby("film"):
-            values = self.rows[film][part["chunk"].to_numpy() + self.variant.delay_trs]
-            rows[table.index.get_indexer(part.index)] = (
+        for film, chunks in table.groupby("film"):
+            values = self.rows[film][chunks["chunk"].to_numpy() + self.variant.delay_trs]
+            rows[table.index.get_indexer(chunks.index)] = (
                 values if self.voxels is None else values[:, self.voxels]
             )
         return rows
@@ -105,12 +105,12 @@ class ChunkBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number):
         rows = self.order[self._bounds[number] : self._bounds[number + 1]]
-        part = self.table.iloc[rows]
-        given = {"chunk": self.data.frames(part), "measured": self.bold[rows]}
-        wanted = {"voxels": self.bold[rows]}
+        chunks = self.table.iloc[rows]
+        given = {"chunk": self.data.frames(chunks), "measured": self.bold[rows]}
+        targets = {"voxels": self.bold[rows]}
         if self.frames_per_tr:
-            wanted["images"] = self.data.targets(part, self.frames_per_tr)
-        return given, wanted
+            targets["images"] = self.data.targets(chunks, self.frames_per_tr)
+        return given, targets
 
     def on_epoch_end(self):
         if self._rng is not None:

@@ -109,15 +109,15 @@ class MotionFilters:
         seen = np.abs(sin) + np.abs(cos) > MASK_LIMIT
         self.space = np.concatenate([sin * seen, cos * seen]).astype(np.float32)
         if neutral:
-            time_sin, time_cos = (self._without_still(part) for part in (time_sin, time_cos))
+            time_sin, time_cos = (self._without_still(in_time) for in_time in (time_sin, time_cos))
         self.time_sin, self.time_cos = time_sin.astype(np.float32), time_cos.astype(np.float32)
         self.reach = time_sin.shape[1]
 
     def _without_still(self, time: np.ndarray) -> np.ndarray:
         """Temporal filters (n_filters, width) less as much of their envelope as makes the sum of those above 0 Hz 0."""
         offset = np.linspace(0, 1, time.shape[1], endpoint=False) - 0.5
-        width = np.array([one["temporal_env"] for one in self.pyramid.filters])[:, None]
-        moves = np.array([one["temporal_freq"] > 0 for one in self.pyramid.filters])[:, None]
+        width = np.array([gabor["temporal_env"] for gabor in self.pyramid.filters])[:, None]
+        moves = np.array([gabor["temporal_freq"] > 0 for gabor in self.pyramid.filters])[:, None]
         envelope = np.exp(-(offset**2) / (2 * width**2))
         still = envelope * time.sum(axis=1, keepdims=True) / envelope.sum(axis=1, keepdims=True)
         return np.where(moves, time - still, time)

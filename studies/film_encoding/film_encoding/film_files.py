@@ -22,7 +22,7 @@ def find_films(folder: Path, films: list[str], stage, named: bool) -> dict[str, 
         raise NeuroFaceError(
             f"FILM_DIR = {folder} is not there. Set it to the folder that holds the films."
         )
-    found: dict[str, list[Path]] = {}
+    paths_of: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix.lower() not in (
             ".1d",
@@ -33,10 +33,10 @@ def find_films(folder: Path, films: list[str], stage, named: bool) -> dict[str, 
             ".csv",
             ".srt",
         ):
-            found.setdefault(plain(path.stem), []).append(path)
+            paths_of.setdefault(plain(path.stem), []).append(path)
     files = {}
     for film in films:
-        paths = found.get(plain(film), [])
+        paths = paths_of.get(plain(film), [])
         if len(paths) > 1:
             raise NeuroFaceError(
                 f"{folder} holds {paths[0].name} and {paths[1].name} for the film {film}. Remove one of the two."

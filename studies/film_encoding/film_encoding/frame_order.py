@@ -81,7 +81,7 @@ def mean_of_seeds(of_seeds: list[list[dict[str, np.ndarray]]]) -> dict[str, np.n
         {name: np.concatenate([fold[name] for fold in folds]) for name in folds[0]}
         for folds in of_seeds
     ]
-    return {name: np.mean([one[name] for one in joined], axis=0) for name in joined[0]}
+    return {name: np.mean([of_seed[name] for of_seed in joined], axis=0) for name in joined[0]}
 
 
 def _mean(values: np.ndarray) -> float:

@@ -32,13 +32,13 @@ def score_frames(
     over_blocks : every one of FRAME_SCORES, with each block of time left out.
     """
     cfg, each, null = scorer.cfg, [], []
-    found: list[list] = []
+    of_seeds: list[list] = []
     orders: list[list] = []
     for seed, folds in scorer.predictions(
         unit, "predicted" if given == MEAN_FRAME else given
     ).items():
         values = []
-        found.append([])
+        of_seeds.append([])
         orders.append([])
         for fold, made in folds:
             table, data = (
@@ -56,7 +56,7 @@ def score_frames(
             )
             if given == MEAN_FRAME:
                 continue  # the same for all moments: nothing to identify or to shift
-            found[-1].append(scorer.identify(frames, images, table))
+            of_seeds[-1].append(scorer.identify(frames, images, table))
             orders[-1].append(order_of_shots(frames, images, scorer.shots(table)))
             if seed == 1:
                 null.append(
@@ -64,16 +64,21 @@ def score_frames(
                         frames, images, scorer.smallest_shift, cfg.N_IMAGE_SHIFTS, cfg.SEED
                     )
                 )
-        each.append({name: np.concatenate([one[name] for one in values]) for name in values[0]})
+        each.append(
+            {name: np.concatenate([scores_of[name] for scores_of in values]) for name in values[0]}
+        )
         if given == MEAN_FRAME:
             break  # every seed has the same
-    mean = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
+    mean = {name: np.mean([scores_of[name] for scores_of in each], axis=0) for name in each[0]}
     blocks = blocks_of_folds(scorer, unit)
     over_blocks = {
-        name: means_over_blocks([one[name] for one in each], blocks) for name in FRAME_SCORES[1:]
+        name: means_over_blocks([scores_of[name] for scores_of in each], blocks)
+        for name in FRAME_SCORES[1:]
     }
     scores: dict = {name: float(values.mean()) for name, values in mean.items()}
-    scores |= {f"{name}_interval": one.interval() for name, one in over_blocks.items()}
+    scores |= {
+        f"{name}_interval": block_score.interval() for name, block_score in over_blocks.items()
+    }
     scores |= {
         "n_chunks": len(mean["ssim"]),
         "n_blocks": over_blocks["ssim"].n_blocks,
@@ -82,9 +87,9 @@ def score_frames(
     if null:
         n_shifts = min(map(len, null))
         shifted = np.average(
-            [one[:n_shifts] for one in null], axis=0, weights=fold_sizes(scorer, unit)
+            [of_fold[:n_shifts] for of_fold in null], axis=0, weights=fold_sizes(scorer, unit)
         )
-        of_pairs, over_blocks["two_way"] = pooled(found)
+        of_pairs, over_blocks["two_way"] = pooled(of_seeds)
         scores |= {
             "ssim_null": float(shifted.mean()),
             "ssim_p": p_value(each[0]["ssim"].mean(), shifted),

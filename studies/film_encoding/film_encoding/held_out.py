@@ -70,9 +70,9 @@ class HeldOut:
         if self.cfg.DECODE_FROM == "measured":
             return self.data.bold(self.learned)
         network, batch, n = self.network(), self.cfg.INFERENCE_BATCH, len(self.learned)
-        rows = [self.learned.iloc[start : start + batch] for start in range(0, n, batch)]
+        tables = [self.learned.iloc[start : start + batch] for start in range(0, n, batch)]
         return np.concatenate(
-            [network.predict_on_batch(self.data.frames(part))[0] for part in rows]
+            [network.predict_on_batch(self.data.frames(table))[0] for table in tables]
         )
 
     def frames(self, table: pd.DataFrame | None = None) -> np.ndarray:

@@ -112,7 +112,7 @@ def identify(
     own, rivals = np.diagonal(won), compete.sum(axis=1)
     lags = lags_of(n, smallest)
     place = (np.arange(n) + lags[:, None]) % n
-    found = {
+    result = {
         "two_way": float(own.mean()),
         "each": own,
         "two_way_null": won[np.arange(n), place].mean(axis=1),
@@ -123,12 +123,12 @@ def identify(
         null = best[np.arange(n), place].mean(axis=1)
         # A rival that takes the moment's place has one rival less: both need enough.
         is_known = not np.isnan(null).any()
-        found[f"among_{n_candidates}"] = float(np.diagonal(best).mean()) if is_known else np.nan
-        found[f"among_{n_candidates}_null"] = null
+        result[f"among_{n_candidates}"] = float(np.diagonal(best).mean()) if is_known else np.nan
+        result[f"among_{n_candidates}_null"] = null
     if blocks is not None:
-        found["left_out"] = left_out_two_way(similar, compete, np.asarray(blocks))
+        result["left_out"] = left_out_two_way(similar, compete, np.asarray(blocks))
     for k in top:
         better = ((similar > np.diagonal(similar)[:, None]) & compete).sum(axis=1)
-        found[f"top_{k}"] = float((better < k).mean())
-        found[f"chance_{k}"] = float(np.minimum(1, k / (rivals + 1)).mean())
-    return found
+        result[f"top_{k}"] = float((better < k).mean())
+        result[f"chance_{k}"] = float(np.minimum(1, k / (rivals + 1)).mean())
+    return result

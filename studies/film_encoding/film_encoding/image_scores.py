@@ -46,8 +46,8 @@ def ssim_of_pairs(frames: np.ndarray, images: np.ndarray) -> np.ndarray:
     for start in range(0, len(frames), AT_ONCE):
         here = slice(start, start + AT_ONCE)
         x, y = (
-            np.ascontiguousarray(np.moveaxis(part[here], 3, 1), dtype=np.float32)
-            for part in (frames, images)
+            np.ascontiguousarray(np.moveaxis(pictures[here], 3, 1), dtype=np.float32)
+            for pictures in (frames, images)
         )
         local = rows @ np.stack([x, y, x * x, y * y, x * y]) @ columns.T
         mean_x, mean_y, square_x, square_y, product = local

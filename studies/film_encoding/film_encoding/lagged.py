@@ -90,11 +90,11 @@ def frames_of(data: FilmData, stretches: Stretches, numbers: np.ndarray) -> np.n
     reach = np.arange(-max(lags), STRETCH - min(lags))
     for number in numbers:
         film = stretches.film[number]
-        wanted = stretches.first[number] + reach
-        there = (wanted >= 0) & (wanted < len(data.chunks[film]))
-        shape = (len(wanted), data.variant.frames_per_tr, data.pixels, data.pixels, 3)
+        seen = stretches.first[number] + reach
+        there = (seen >= 0) & (seen < len(data.chunks[film]))
+        shape = (len(seen), data.variant.frames_per_tr, data.pixels, data.pixels, 3)
         chunks = np.zeros(shape, dtype=np.uint8)
-        chunks[there] = data.chunks[film][wanted[there], :: data.step]
+        chunks[there] = data.chunks[film][seen[there], :: data.step]
         out.append(chunks)
     return np.stack(out)
 

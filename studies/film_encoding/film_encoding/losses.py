@@ -39,12 +39,13 @@ def image_loss(weights: tuple[float, float, float], features: Callable) -> Calla
         frames = keras.ops.cast(frames, "float32") / 255
         made = [images[:, which] for which in range(images.shape[1])]
         total = sum(
-            weights[1] * (1 - ssim(frames, one)) + weights[2] * total_variation(one) for one in made
+            weights[1] * (1 - ssim(frames, picture)) + weights[2] * total_variation(picture)
+            for picture in made
         )
         if weights[0]:
             true = features(frames)
             total = total + weights[0] * sum(
-                perceptual_distance(true, features(one)) for one in made
+                perceptual_distance(true, features(picture)) for picture in made
             )
         return total / len(made)
 

@@ -196,6 +196,6 @@ def _delays(s: dict) -> str:
 _OF_SCRIPT = {3: _training, 4: _scores, 5: _saliency, 6: _perturbations, 8: _encoding}
 
 
-def _and(parts, word: str = "and") -> str:
-    parts = [str(part) for part in parts]
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+def _and(items, word: str = "and") -> str:
+    items = [str(item) for item in items]
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"

@@ -168,10 +168,12 @@ def grouped_convolution(x, kernel, groups: int):
 
     if has_grouped_convolution():  # Keras itself would call XLA, which is slow on CPUs
         return tf.nn.conv2d(x, tf.convert_to_tensor(kernel), 1, "SAME")
-    parts = zip(
+    of_groups = zip(
         tf.split(x, groups, axis=-1), tf.split(tf.convert_to_tensor(kernel), groups, axis=-1)
     )
-    return tf.concat([tf.nn.conv2d(part, weights, 1, "SAME") for part, weights in parts], axis=-1)
+    return tf.concat(
+        [tf.nn.conv2d(group, weights, 1, "SAME") for group, weights in of_groups], axis=-1
+    )
 
 
 @cache

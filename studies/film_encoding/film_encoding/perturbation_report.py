@@ -48,8 +48,8 @@ def draw_losses(folder: Path, losses: dict, table: pd.DataFrame, cases: pd.DataF
     save_figure(figure, folder / "perturbations.png", also=(".pdf",))
 
 
-def describe(
-    folder: Path, table: pd.DataFrame, found: pd.DataFrame, cases: pd.DataFrame, cfg
+def describe_perturbations(
+    folder: Path, table: pd.DataFrame, concepts: pd.DataFrame, cases: pd.DataFrame, cfg
 ) -> Section:
     first = table[table["perturbation"] == cfg.PERTURBATIONS[0]]
     section = Section(
@@ -69,15 +69,15 @@ def describe(
         folder / "perturbations.png",
         "Dots: the region, orange if p over others < 0.05. Grey: random sets of as many voxels.",
     )
-    if len(found):
-        section.table(*as_table([concept_cells(row) for row in found.itertuples()]), OF_CONCEPTS)
+    if len(concepts):
+        section.table(*as_table([concept_cells(row) for row in concepts.itertuples()]), OF_CONCEPTS)
     return section
 
 
 def describe_localizer(section: Section, folder: Path, cfg) -> None:
     """Add the virtual localizer to the section."""
-    found, table = read_json(folder / "localizer.json"), read_table(folder / "localizer.tsv")
-    first, second = found["kinds"]
+    localizer, table = read_json(folder / "localizer.json"), read_table(folder / "localizer.tsv")
+    first, second = localizer["kinds"]
     rows = [
         {
             "region": row.region,
@@ -91,21 +91,19 @@ def describe_localizer(section: Section, folder: Path, cfg) -> None:
         }
         for row in table.itertuples()
     ]
-    n_first, n_second = found["pictures"]
+    n_first, n_second = localizer["pictures"]
     section.table(
         *as_table(rows),
         f"Virtual localizer: what the encoder predicts for {n_first} pictures of {first} less {n_second} of {second}; "
         "interval and p over pictures, not corrected over regions. No brain saw these pictures. Measured: BOLD of the "
-        f"held-out moments with {cfg.THING} less the others. {agreement_text(found)}",
+        f"held-out moments with {cfg.THING} less the others. {agreement_text(localizer)}",
     )
 
 
-def agreement_text(found: dict) -> str:
+def agreement_text(localizer: dict) -> str:
     """How the map of the virtual localizer goes with what was measured, of :func:`film_encoding.localizer.agreement`."""
-    if (r := found["r_with_measured"]) is None:
-        return (
-            f"The map (Cohen's d) has no correlation with what was measured: {found['why_no_r']}."
-        )
+    if (r := localizer["r_with_measured"]) is None:
+        return f"The map (Cohen's d) has no correlation with what was measured: {localizer['why_no_r']}."
     return f"Over voxels the map (Cohen's d) and what was measured correlate with r = {r:.2f}."
 
 

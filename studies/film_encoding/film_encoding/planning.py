@@ -24,25 +24,25 @@ def plan_viewings(stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]
         If no film is left, or a film has one viewer only and voxels are to be chosen by their SNR
         over people.
     """
-    found, left_out = find_viewings(cfg)
+    viewings_of, left_out = find_viewings(cfg)
     viewings = {}
     for film in chunks:
-        viewings[film], short = drop_short(found.get(film, []), chunks[film])
+        viewings[film], short = drop_short(viewings_of.get(film, []), chunks[film])
         left_out += short
-        people = {one.run.subject for one in viewings[film]}
+        people = {viewing.run.subject for viewing in viewings[film]}
         if missing := [name for name in cfg.SUBJECTS if name != "mean" and name not in people] or (
             not people and ["anybody"]
         ):
             left_out.append((film, f"{missing[0]} has no complete run"))
             del viewings[film]
-    for what, why in left_out:
-        stage.leave_out(what, why)
+    for item, why in left_out:
+        stage.leave_out(item, why)
     if not viewings:
         raise NeuroFaceError(
             f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
             "out."
         )
-    name_cleaning(stage, [one.run for who in viewings.values() for one in who], cfg)
+    name_cleaning(stage, [viewing.run for who in viewings.values() for viewing in who], cfg)
     fewest = min(len(people_of(who)) for who in viewings.values())
     if fewest < 2 and cfg.VOXEL_SHARE < 1:
         raise NeuroFaceError(
@@ -57,7 +57,7 @@ def rows_and_pairs(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Film → rows of BOLD that all its viewers have, and film → chunks that have a row ``delay_trs`` later."""
     rows = {
-        film: min(chunks[film] + delay_trs, *(one.n_rows for one in who))
+        film: min(chunks[film] + delay_trs, *(viewing.n_rows for viewing in who))
         for film, who in viewings.items()
     }
     return rows, {film: count_pairs(chunks[film], rows[film], delay_trs) for film in viewings}

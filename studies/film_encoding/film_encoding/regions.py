@@ -30,8 +30,8 @@ def named_regions(cfg, mask: np.ndarray, affine: np.ndarray) -> dict[str, np.nda
     table["index"] = numbers(table, "index", path)
     labels, _ = read_labels(cfg.REGIONS_FILE, mask.shape, affine, "REGIONS_FILE")
     inside, regions = labels[mask], {}
-    for name, part in table.groupby("name", sort=False):
-        here = np.isin(inside, part["index"])
+    for name, rows in table.groupby("name", sort=False):
+        here = np.isin(inside, rows["index"])
         if here.any():
             regions[str(name)] = here
     if not regions:

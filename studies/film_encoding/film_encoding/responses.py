@@ -40,8 +40,10 @@ def rows_of_person(
     that mean that the viewings have in common (:func:`reliability`), None with one viewing.
     """
     over, baselines = OverPeople(), OverPeople()
-    for one in viewings:
-        values, baseline = film_rows(one, mask, affine, n_rows, standardize, cleaning_of(one.run))
+    for viewing in viewings:
+        values, baseline = film_rows(
+            viewing, mask, affine, n_rows, standardize, cleaning_of(viewing.run)
+        )
         over.add(values)
         baselines.add(baseline)
     if over.n == 1:
@@ -117,9 +119,9 @@ def film_rows(
     ):
         if statistics:
             statistics.add(volumes)
-        part = volumes[max(0, viewing.first - seen) :]
+        block = volumes[max(0, viewing.first - seen) :]
         place = max(0, seen - viewing.first)
-        rows[place : place + len(part)] = part[: max(0, n_rows - place)]
+        rows[place : place + len(block)] = block[: max(0, n_rows - place)]
         seen += len(volumes)
     if cleaning is not None and isinstance(statistics, Projection):
         for start in range(0, n_rows, 64):  # in parts: the difference is float64

@@ -30,13 +30,13 @@ def delayed(
     """
     out = []
     for delay in delays:
-        part = np.empty((len(table), next(iter(features.values())).shape[1]), dtype=np.float32)
+        shifted = np.empty((len(table), next(iter(features.values())).shape[1]), dtype=np.float32)
         for film, rows in table.groupby("film").indices.items():
             chunk = table["chunk"].to_numpy()[rows] - delay
             there = (chunk >= 0) & (chunk < len(features[film]))
-            part[rows] = np.nan
-            part[rows[there]] = features[film][chunk[there]]
-        out.append(part)
+            shifted[rows] = np.nan
+            shifted[rows[there]] = features[film][chunk[there]]
+        out.append(shifted)
     return np.concatenate(out, axis=1)
 
 
@@ -123,7 +123,7 @@ def fit_frames(
         min(n_components, len(flat) - 1, flat.shape[1]), svd_solver="randomized", random_state=seed
     ).fit(flat)
     mean, sd = bold.mean(axis=0), bold.std(axis=0)
-    train, test = ((part - mean) / np.where(sd > 0, sd, np.inf) for part in (bold, test_bold))
+    train, test = ((voxels - mean) / np.where(sd > 0, sd, np.inf) for voxels in (bold, test_bold))
     model = RidgeCV(alphas=ALPHAS, cv=PredefinedSplit(blocks), solver_params={"warn": False})
     model.fit(train.astype(np.float32), components.transform(flat).astype(np.float32))
     made = components.inverse_transform(np.asarray(model.predict(test.astype(np.float32))))

@@ -23,18 +23,18 @@ def draw_scores(folder: Path, voxels: pd.DataFrame, seeds: pd.DataFrame, cfg) ->
     figure, axes = plt.subplots(
         1, len(sets), figsize=size, layout="constrained", sharey=True, squeeze=False
     )
-    for axis, ((split, test_set), part) in zip(axes[0], sets):
-        part = part.set_index("model")
-        place = [models.index(model) for model in part.index]
-        colours = ["C1" if is_ridge(model) else "C0" for model in part.index]
-        axis.hlines(place, part["r_low"], part["r_high"], color=colours, lw=2)
-        axis.scatter(part["r"], place, c=colours, zorder=3)
-        axis.scatter(part["r_null"], place, c="0.6", marker="|", zorder=2)
+    for axis, ((split, test_set), scores) in zip(axes[0], sets):
+        scores = scores.set_index("model")
+        place = [models.index(model) for model in scores.index]
+        colours = ["C1" if is_ridge(model) else "C0" for model in scores.index]
+        axis.hlines(place, scores["r_low"], scores["r_high"], color=colours, lw=2)
+        axis.scatter(scores["r"], place, c=colours, zorder=3)
+        axis.scatter(scores["r_null"], place, c="0.6", marker="|", zorder=2)
         axis.axvline(0, color="0.8", lw=0.8, zorder=0)
-        if part["ceiling"].notna().any():
-            axis.axvline(part["ceiling"][MAIN], color="0.3", ls="--", lw=1)
+        if scores["ceiling"].notna().any():
+            axis.axvline(scores["ceiling"][MAIN], color="0.3", ls="--", lw=1)
         names = [model_name(model, cfg) for model in models]
-        title = f"{split}: {test_set}, {part['n_blocks'].iloc[0]} blocks"
+        title = f"{split}: {test_set}, {scores['n_blocks'].iloc[0]} blocks"
         axis.set(
             title=title, xlabel="mean r over voxels", yticks=range(len(models)), yticklabels=names
         )
@@ -44,15 +44,17 @@ def draw_scores(folder: Path, voxels: pd.DataFrame, seeds: pd.DataFrame, cfg) ->
 
 
 def draw_seeds(folder: Path, seeds: pd.DataFrame) -> None:
-    sets = [part for _, part in seeds.groupby(["split", "test_set"], sort=False)]
-    sets = [part for part in sets if part["model"].nunique() == 2 and part["seed"].max() > 1]
+    sets = [scores for _, scores in seeds.groupby(["split", "test_set"], sort=False)]
+    sets = [
+        scores for scores in sets if scores["model"].nunique() == 2 and scores["seed"].max() > 1
+    ]
     if not sets:
         return
     size = (2.8 * len(sets), 2.8)
     figure, axes = plt.subplots(1, len(sets), figsize=size, layout="constrained", squeeze=False)
-    for axis, part in zip(axes[0], sets):
-        wide = part.pivot(index="seed", columns="model", values="r")[[ENCODER, MAIN]]
+    for axis, scores in zip(axes[0], sets):
+        wide = scores.pivot(index="seed", columns="model", values="r")[[ENCODER, MAIN]]
         axis.plot(["encoder alone", "with decoder"], wide.to_numpy().T, "o-", color="C0", alpha=0.7)
-        title = f"{part['split'].iloc[0]}: {part['test_set'].iloc[0]}"
+        title = f"{scores['split'].iloc[0]}: {scores['test_set'].iloc[0]}"
         axis.set(title=title, ylabel="mean r over voxels", xlim=(-0.3, 1.3))
     save_figure(figure, folder / SEEDS_FIGURE)

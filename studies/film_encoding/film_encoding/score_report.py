@@ -57,10 +57,10 @@ class Scores:
     shares: dict[str, dict[str, float]]
 
 
-def describe(folder: Path, found: Scores, cfg) -> Section:
-    headline = headline_of(found.voxels)
-    where = here(found.comparison, headline)
-    made = measured_frames(here(found.frames, headline))
+def describe_scores(folder: Path, scores: Scores, cfg) -> Section:
+    headline = headline_of(scores.voxels)
+    where = here(scores.comparison, headline)
+    made = measured_frames(here(scores.frames, headline))
     verdicts = [
         voxel_verdict(where, cfg),
         identification_verdict(made),
@@ -68,25 +68,25 @@ def describe(folder: Path, found: Scores, cfg) -> Section:
         order_verdict(made),
     ]
     lead = f"{headline.test_set.capitalize()}, {headline.split} split: {' '.join(verdicts)}"
-    section = Section("Scores", " ".join([lead, effect_of_decoder(found.regulariser)]))
-    numbers = cards(headline, where, here(found.frames, headline), cfg)
+    section = Section("Scores", " ".join([lead, effect_of_decoder(scores.regulariser)]))
+    numbers = cards(headline, where, here(scores.frames, headline), cfg)
     section.numbers(numbers)
     section.first.text(lead)
     section.first.numbers(numbers)
-    section.table(*as_table(difference_rows(found.comparison, cfg)), of_differences(cfg))
-    section.table(*as_table(voxel_rows(found.voxels, cfg)), OF_VOXELS)
+    section.table(*as_table(difference_rows(scores.comparison, cfg)), of_differences(cfg))
+    section.table(*as_table(voxel_rows(scores.voxels, cfg)), OF_VOXELS)
     section.figure(
         folder / VOXELS_FIGURE,
         "Mean r of all models; orange: ridge regression. Bars: 95 % intervals. Grey: the null. Dashed: the noise ceiling, "
         "the largest r that any model can reach.",
     )
-    section.table(*as_table(identification_rows(found.frames, cfg)), OF_IDENTIFICATION)
-    section.table(*as_table(frame_rows(found.frames, cfg)), OF_FRAMES)
-    section.table(*as_table(order_rows(found.frames)), OF_ORDER)
-    if len(found.people):
-        section.table(*as_table(people_rows(found.people, cfg)), OF_PEOPLE)
-    if found.regulariser:
-        section.table(*as_table(effect_rows(found.regulariser)), OF_EFFECT)
+    section.table(*as_table(identification_rows(scores.frames, cfg)), OF_IDENTIFICATION)
+    section.table(*as_table(frame_rows(scores.frames, cfg)), OF_FRAMES)
+    section.table(*as_table(order_rows(scores.frames)), OF_ORDER)
+    if len(scores.people):
+        section.table(*as_table(people_rows(scores.people, cfg)), OF_PEOPLE)
+    if scores.regulariser:
+        section.table(*as_table(effect_rows(scores.regulariser)), OF_EFFECT)
     if (folder / SEEDS_FIGURE).exists():
         section.figure(
             folder / SEEDS_FIGURE,
@@ -94,7 +94,7 @@ def describe(folder: Path, found: Scores, cfg) -> Section:
         )
     bands = [
         {"fold": fold} | {name: f"{share:.2f}" for name, share in of.items()}
-        for fold, of in found.shares.items()
+        for fold, of in scores.shares.items()
     ]
     name = model_name(RIDGE, cfg)
     section.table(*as_table(bands), f"Mean weight of each feature space in {name}.")
@@ -162,15 +162,15 @@ def frame_verdict(rows: pd.DataFrame) -> str:
     """Frames from measured BOLD against ridge regression on four measures, identification first."""
     rows = rows[(rows["of"] == FRAMES) & (rows["rival"] == RIDGE)]
     parts = [f"{SCORES[row.score]} {difference(row)}" for _, row in rows.iterrows()]
-    found = set(rows["network_is"])
-    if found == {"better"}:
+    verdicts = set(rows["network_is"])
+    if verdicts == {"better"}:
         whole = "The network beats ridge regression on all four measures."
-    elif found == {"worse"}:
+    elif verdicts == {"worse"}:
         whole = "Ridge regression beats the network on all four measures."
     else:
         whole = (
             "The measures do not agree on a winner."
-            if len(found) > 1
+            if len(verdicts) > 1
             else "No measure shows a clear difference."
         )
     return (
@@ -193,9 +193,9 @@ def effect_of_decoder(regulariser: list[dict]) -> str:
         return ""
     row = regulariser[-1]
     low, high = row["interval"]
-    what = "raises" if low > 0 else "lowers" if high < 0 else "does not clearly change"
+    verb = "raises" if low > 0 else "lowers" if high < 0 else "does not clearly change"
     return (
-        f"The decoder as regulariser {what} the encoder's r on the {row['split']} split, {row['test_set']} "
+        f"The decoder as regulariser {verb} the encoder's r on the {row['split']} split, {row['test_set']} "
         f"({row['effect']:+.3f} {interval(low, high, sign='+')} over {over_what(row['n_blocks'], row['n_seeds'])})."
     )
 

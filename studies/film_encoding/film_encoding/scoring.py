@@ -32,12 +32,12 @@ class Ridge:
 
 def ridges_of(cfg) -> dict[str, Ridge]:
     """Name → ridge regression: the two of the first of SUBJECTS, then two for every other person."""
-    found = {}
+    ridges = {}
     for subject in cfg.SUBJECTS:
         for name, one_chunk in ((RIDGE, False), (RIDGE_ONE, True)):
             full = ridge_name(name, subject, cfg)
-            found[full] = Ridge(full, subject, one_chunk)
-    return found
+            ridges[full] = Ridge(full, subject, one_chunk)
+    return ridges
 
 
 def ridge_name(name: str, subject: str, cfg) -> str:
@@ -114,7 +114,7 @@ class Scorer:
     def trainings(self, unit: Unit) -> list[Training]:
         """Of a network, all seeds."""
         every = trainings_of(self.folds_of(unit), self.cfg)
-        return [one for one in every if one.variant.name == unit.model]
+        return [training for training in every if training.variant.name == unit.model]
 
     def data(self, fold: Fold, variant: Variant) -> FilmData:
         films, voxels = (
@@ -123,26 +123,30 @@ class Scorer:
         )
         return FilmData(self.chunk_folder, self.voxel_folder, films, variant, voxels)
 
-    def ridge_file(self, fold: Fold, what: str, model: str = RIDGE) -> Path:
-        return self.folder / model.replace(" ", "-") / f"{fold.name}_{what}"
+    def ridge_file(self, fold: Fold, ending: str, model: str = RIDGE) -> Path:
+        return self.folder / model.replace(" ", "-") / f"{fold.name}_{ending}"
 
-    def predictions(self, unit: Unit, what: str) -> dict[int, list[tuple[Fold, np.ndarray]]]:
+    def predictions(self, unit: Unit, predicted: str) -> dict[int, list[tuple[Fold, np.ndarray]]]:
         """Seed → (fold, rows of the test set) of every fold; a ridge regression has one seed."""
-        found: dict[int, list] = {}
+        of_seeds: dict[int, list] = {}
         if is_ridge(unit.model):
             files = [
-                (1, fold, self.ridge_file(fold, f"{what}.npy", unit.model))
+                (1, fold, self.ridge_file(fold, f"{predicted}.npy", unit.model))
                 for fold in self.folds_of(unit)
             ]
         else:
             files = [
-                (one.seed, one.fold, one.folder(self.network_folder) / f"{what}.npy")
-                for one in self.trainings(unit)
+                (
+                    training.seed,
+                    training.fold,
+                    training.folder(self.network_folder) / f"{predicted}.npy",
+                )
+                for training in self.trainings(unit)
             ]
         for seed, fold, file in files:
             rows = (fold.of("test")["test_set"] == unit.test_set).to_numpy()
-            found.setdefault(seed, []).append((fold, open_npy(file)[rows]))
-        return found
+            of_seeds.setdefault(seed, []).append((fold, open_npy(file)[rows]))
+        return of_seeds
 
     def test_table(self, fold: Fold, unit: Unit) -> pd.DataFrame:
         table = fold.of("test")
@@ -167,63 +171,66 @@ class Scorer:
     def identify(self, measured: np.ndarray, predicted: np.ndarray, table: pd.DataFrame) -> dict:
         """:func:`film_encoding.identification.identify` with means of its nulls and p, and the number of moments n."""
         cfg, (films, chunks) = self.cfg, table[["film", "chunk"]].to_numpy().T
-        found = identify(
+        result = identify(
             measured, predicted, films, chunks.astype(int), cfg.EMBARGO_TRS, cfg.TOP_K, self.smallest_shift,
             self.blocks(table),
         )  # fmt: skip
         for name in ("two_way", *(f"among_{n}" for n in AMONG)):
-            null = found.pop(f"{name}_null")
-            known = not np.isnan(found[name])
-            found[f"{name}_null"] = float(null.mean())
-            found[f"{name}_p"] = p_value(found[name], null) if known else np.nan
-            found[f"{name}_p_smallest"] = smallest_p(len(null))
-        found["sizes"] = np.bincount(self.blocks(table))
-        return {name: value for name, value in found.items() if name != "each"} | {"n": len(table)}
+            null = result.pop(f"{name}_null")
+            known = not np.isnan(result[name])
+            result[f"{name}_null"] = float(null.mean())
+            result[f"{name}_p"] = p_value(result[name], null) if known else np.nan
+            result[f"{name}_p_smallest"] = smallest_p(len(null))
+        result["sizes"] = np.bincount(self.blocks(table))
+        return {name: value for name, value in result.items() if name != "each"} | {"n": len(table)}
 
 
 NOT_POOLED = ("n", "left_out", "sizes")
 
 
-def pooled(found: list[list[dict]]) -> tuple[dict, BlockScore]:
+def pooled(of_seeds: list[list[dict]]) -> tuple[dict, BlockScore]:
     """Identification over seeds and folds.
 
     Parameters
     ----------
-    found : a list per seed, in it a result of :meth:`Scorer.identify` per fold.
+    of_seeds : a list per seed, in it a result of :meth:`Scorer.identify` per fold.
 
     Returns
     -------
     scores : means weighted by the number of moments; the largest p. two_way : share of pairs won,
     over blocks of time.
     """
-    every = [one for folds in found for one in folds]
-    weights = [one["n"] for one in every]
+    every = [of_fold for folds in of_seeds for of_fold in folds]
+    weights = [of_fold["n"] for of_fold in every]
     names = [name for name in every[0] if name not in NOT_POOLED]
     means = {
-        name: float(np.average([one[name] for one in every], weights=weights)) for name in names
+        name: float(np.average([of_fold[name] for of_fold in every], weights=weights))
+        for name in names
     }
     of_p = [name for name in names if name.endswith(("_p", "_p_smallest"))]
-    means |= {name: max(one[name] for one in every) for name in of_p}
+    means |= {name: max(of_fold[name] for of_fold in every) for name in of_p}
     two_way = BlockScore(
-        np.array([_weighted(folds, [one["two_way"] for one in folds]) for folds in found]),
-        np.array([_two_way_left_out(folds) for folds in found]),
-        np.concatenate([one["sizes"] for one in found[0]]).astype(float),
+        np.array(
+            [_weighted(folds, [of_fold["two_way"] for of_fold in folds]) for folds in of_seeds]
+        ),
+        np.array([_two_way_left_out(folds) for folds in of_seeds]),
+        np.concatenate([of_fold["sizes"] for of_fold in of_seeds[0]]).astype(float),
     )
     means["two_way_interval"] = np.clip(two_way.interval(), 0, 1).tolist()
     return means, two_way
 
 
 def _weighted(folds: list[dict], values: list[float]) -> float:
-    return float(np.average(values, weights=[one["n"] for one in folds]))
+    return float(np.average(values, weights=[of_fold["n"] for of_fold in folds]))
 
 
 def _two_way_left_out(folds: list[dict]) -> list[float]:
     """Pairs won over all folds without each block of each fold."""
-    sums = [one["n"] * one["two_way"] for one in folds]
-    n = sum(one["n"] for one in folds)
+    sums = [fold["n"] * fold["two_way"] for fold in folds]
+    n = sum(fold["n"] for fold in folds)
     out = []
-    for one, own in zip(folds, sums):
-        for size, left_out in zip(one["sizes"], one["left_out"]):
-            of_fold = 0.0 if size == one["n"] else (one["n"] - size) * left_out
-            out.append((sum(sums) - own + of_fold) / (n - size) if n > size else np.nan)
+    for fold, own in zip(folds, sums):
+        for size, left_out in zip(fold["sizes"], fold["left_out"]):
+            pairs_of_fold = 0.0 if size == fold["n"] else (fold["n"] - size) * left_out
+            out.append((sum(sums) - own + pairs_of_fold) / (n - size) if n > size else np.nan)
     return out

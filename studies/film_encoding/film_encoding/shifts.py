@@ -28,14 +28,14 @@ def distinct_shifts(lengths: list[int], smallest: int, n_shifts: int, seed: int)
     lower it.
     """
     lags = [lags_of(n, smallest) for n in lengths]
-    if math.prod(len(one) for one in lags) <= n_shifts:
+    if math.prod(len(lags_of_part) for lags_of_part in lags) <= n_shifts:
         return np.array(list(product(*lags)))
     rng = np.random.default_rng(seed)
-    found = np.empty((0, len(lags)), dtype=int)
-    while len(found) < n_shifts:
-        more = np.column_stack([rng.choice(one, size=n_shifts) for one in lags])
-        found = np.unique(np.concatenate([found, more]), axis=0)
-    return rng.permutation(found)[:n_shifts]
+    distinct = np.empty((0, len(lags)), dtype=int)
+    while len(distinct) < n_shifts:
+        more = np.column_stack([rng.choice(lags_of_part, size=n_shifts) for lags_of_part in lags])
+        distinct = np.unique(np.concatenate([distinct, more]), axis=0)
+    return rng.permutation(distinct)[:n_shifts]
 
 
 def smallest_p(n_shifts: int) -> float:

@@ -108,14 +108,14 @@ def _parts(film: str, n: int, is_out: bool, split: str, cfg) -> pd.DataFrame:
 
 def _checked(fold: Fold) -> Fold:
     counts = fold.chunks["part"].value_counts()
-    for part, what in (
+    for use, purpose in (
         ("train", "training"),
         ("inner", "the choice of the epoch"),
         ("test", "the test"),
     ):
-        if counts.get(part, 0) < 2:
+        if counts.get(use, 0) < 2:
             raise NeuroFaceError(
-                f"Split {fold.split!r}, fold {fold.number}: {counts.get(part, 0)} chunks are left for {what}. Lower "
+                f"Split {fold.split!r}, fold {fold.number}: {counts.get(use, 0)} chunks are left for {purpose}. Lower "
                 "EMBARGO_TRS, "
                 f"INNER_SHARE or TEST_SHARE, or use longer films."
             )
@@ -185,6 +185,6 @@ def read_folds(table: pd.DataFrame) -> list[Fold]:
     """The folds of a table of :func:`write_folds`."""
     table = table.fillna({"test_set": ""})
     return [
-        Fold(split, int(number), part.drop(columns=["split", "fold"]).reset_index(drop=True))
-        for (split, number), part in table.groupby(["split", "fold"], sort=False)
+        Fold(split, int(number), chunks.drop(columns=["split", "fold"]).reset_index(drop=True))
+        for (split, number), chunks in table.groupby(["split", "fold"], sort=False)
     ]

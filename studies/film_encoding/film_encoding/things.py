@@ -31,7 +31,7 @@ def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
     NeuroFaceError
         If a film has no annotation.
     """
-    times, found = target_times_s(table, cfg), np.zeros(len(table), dtype=bool)
+    times, shown = target_times_s(table, cfg), np.zeros(len(table), dtype=bool)
     for film, rows in table.groupby("film").indices.items():
         file = Path(cfg.FILM_DIR) / f"task-{film}_{cfg.THING}-annotation.1D"
         if not file.is_file():
@@ -39,8 +39,8 @@ def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
                 f"{file} is not there: onset and duration in seconds of every stretch of {film} with THING = "
                 f"{cfg.THING!r}. Put it there, or leave the film out with FILMS."
             )
-        found[rows] = on_screen(times[rows], read_stretches([(cfg.THING, file)])).astype(bool)
-    return found
+        shown[rows] = on_screen(times[rows], read_stretches([(cfg.THING, file)])).astype(bool)
+    return shown
 
 
 def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:

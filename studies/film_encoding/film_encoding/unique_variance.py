@@ -117,8 +117,10 @@ def _centred(values: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     return out
 
 
-def _over(part: np.ndarray, total: np.ndarray) -> np.ndarray:
-    return np.divide(part, total, out=np.zeros_like(total), where=total > SMALLEST_SUM)
+def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(
+        numerator, denominator, out=np.zeros_like(denominator), where=denominator > SMALLEST_SUM
+    )
 
 
 def _r2(y: np.ndarray, predicted: np.ndarray, total: np.ndarray) -> np.ndarray:

@@ -52,18 +52,18 @@ def parse_ablation(text: str, frames_per_tr: int, delay_trs: int) -> Variant:
         return replace(main, has_decoder=False)
     if text == "all voxels":
         return replace(main, all_voxels=True)
-    found = re.fullmatch(r"(frames|delay|lags) (\d+)", text)
-    if not found:
+    match = re.fullmatch(r"(frames|delay|lags) (\d+)", text)
+    if not match:
         raise ValueError(
             f"ABLATIONS: unknown ablation {text!r}. Choose from 'encoder', 'all voxels', 'frames <number>', "
             "'delay <number>', 'lags <number>'"
         )
-    what, number = found[1], int(found[2])
-    if number == {"frames": frames_per_tr, "delay": delay_trs, "lags": 0}[what]:
+    kind, number = match[1], int(match[2])
+    if number == {"frames": frames_per_tr, "delay": delay_trs, "lags": 0}[kind]:
         raise ValueError(f"ABLATIONS: {text!r} is what the main network has. Remove it")
-    if what == "lags":
+    if kind == "lags":
         return replace(main, lags=tuple(range(-number, number + 1)), has_decoder=False)
-    if what == "delay":
+    if kind == "delay":
         return replace(main, delay_trs=number)
     if number < 2 or number % 2 or max(number, frames_per_tr) % min(number, frames_per_tr):
         raise ValueError(

@@ -188,11 +188,11 @@ def drop_interrupted(viewings: list[Viewing]) -> tuple[list[Viewing], list[tuple
     """Leave out people whose film was stopped early, by its event; returns the others, and (what, why)."""
     stated_s = [viewing.shown_s for viewing in viewings if np.isfinite(viewing.shown_s)]
     usual_s = float(np.median(stated_s)) if stated_s else np.inf
-    stopped = [one for one in viewings if one.shown_s < SHORT * usual_s]
-    kept = [one for one in viewings if one not in stopped]
+    stopped = [viewing for viewing in viewings if viewing.shown_s < SHORT * usual_s]
+    kept = [viewing for viewing in viewings if viewing not in stopped]
     return kept, [
-        (one.run.name, f"its film lasted {one.shown_s:.1f} s, others' {usual_s:.1f} s")
-        for one in stopped
+        (viewing.run.name, f"its film lasted {viewing.shown_s:.1f} s, others' {usual_s:.1f} s")
+        for viewing in stopped
     ]
 
 
@@ -206,19 +206,21 @@ def shown_s(
     NeuroFaceError
         If the file is not what a run showed (:func:`neuroface.bold.check_film_length`).
     """
-    runs_s = [(one.first + one.n_rows) * tr_s for one in viewings]
+    runs_s = [(viewing.first + viewing.n_rows) * tr_s for viewing in viewings]
     remarks = [
-        check_film_length(one.run, run_s, film_s, source=name)
-        for one, run_s in zip(viewings, runs_s)
+        check_film_length(viewing.run, run_s, film_s, source=name)
+        for viewing, run_s in zip(viewings, runs_s)
     ]
-    return min([film_s, *(one.shown_s for one in viewings)]), next(filter(None, remarks), None)
+    return min([film_s, *(viewing.shown_s for viewing in viewings)]), next(
+        filter(None, remarks), None
+    )
 
 
 def drop_short(viewings: list[Viewing], n_rows: int) -> tuple[list[Viewing], list[tuple[str, str]]]:
     """Leave out runs that end long before their film; returns the others, and (what, why)."""
-    short = [one for one in viewings if one.n_rows < SHORT * n_rows]
-    kept = [one for one in viewings if one.n_rows >= SHORT * n_rows]
+    short = [viewing for viewing in viewings if viewing.n_rows < SHORT * n_rows]
+    kept = [viewing for viewing in viewings if viewing.n_rows >= SHORT * n_rows]
     return kept, [
-        (one.run.name, f"its run holds {one.n_rows} of the {n_rows} volumes of the film")
-        for one in short
+        (viewing.run.name, f"its run holds {viewing.n_rows} of the {n_rows} volumes of the film")
+        for viewing in short
     ]

@@ -51,7 +51,7 @@ def score_voxels(
         shifted, df = shift(correlations.by_film(parts))
         null.append(wider * shifted)
     chosen, null_mean = np.isfinite(r[0]), np.mean(null_mean, axis=0)
-    by_seed = np.mean([one[chosen] for one in r], axis=1)
+    by_seed = np.mean([array[chosen] for array in r], axis=1)
     over_blocks = {"r": mean_r_over_blocks(r, left_out, sizes, chosen)}
     r, left_out, null = (np.mean(values, axis=0)[..., chosen] for values in (r, left_out, null))
     identified, over_blocks["two_way"] = pooled(pairs)
@@ -91,7 +91,7 @@ def score_voxels(
         "mse_over_mean_volume": float(np.divide(*np.mean(errors, axis=0))),
         **identified,
     }
-    arrays = {name: whole(one, chosen) for name, one in values.items()}
+    arrays = {name: whole(array, chosen) for name, array in values.items()}
     return scores, arrays | {"by_seed": by_seed}, over_blocks
 
 
@@ -99,27 +99,27 @@ def mean_r_over_blocks(
     r: list, left_out: list, sizes: np.ndarray, chosen: np.ndarray
 ) -> BlockScore:
     """The mean over chosen voxels, with each block left out: a block changes the voxels that its fold chose."""
-    whole_r = np.array([one[chosen].mean() for one in r])
+    whole_r = np.array([of_seed[chosen].mean() for of_seed in r])
     without = [
-        np.where(np.isfinite(lost[:, chosen]), lost[:, chosen], one[chosen]).mean(axis=1)
-        for one, lost in zip(r, left_out)
+        np.where(np.isfinite(lost[:, chosen]), lost[:, chosen], of_seed[chosen]).mean(axis=1)
+        for of_seed, lost in zip(r, left_out)
     ]
     return BlockScore(whole_r, np.array(without), sizes, is_r=True)
 
 
 def series_of(
-    scorer: Scorer, unit: Unit, fold, predicted: np.ndarray, found: list, errors: list
+    scorer: Scorer, unit: Unit, fold, predicted: np.ndarray, identified: list, errors: list
 ) -> correlations.Series:
-    """One fold's test chunks; adds how well its moments are identified to ``found``, and to ``errors`` the mean squared
+    """One fold's test chunks; adds how well its moments are identified to ``identified``, and to ``errors`` the mean squared
     errors of the model and of the mean volume of the training set."""
     table, data = scorer.test_table(fold, unit), scorer.data(fold, scorer.variant(unit.model))
     measured = data.bold(table)
     voxels = np.arange(scorer.n_mask) if data.voxels is None else data.voxels
-    one = correlations.series(measured, predicted, voxels, table["film"], table["chunk"])
-    found.append(scorer.identify(one.measured, one.predicted, table))
+    series = correlations.series(measured, predicted, voxels, table["film"], table["chunk"])
+    identified.append(scorer.identify(series.measured, series.predicted, table))
     mean_volume = data.bold(fold.of(*TRAINED_ON)).mean(axis=0)
     errors.append([np.mean((measured - guess) ** 2) for guess in (predicted, mean_volume)])
-    return one
+    return series
 
 
 def shared_variance(scorer: Scorer, unit: Unit) -> np.ndarray:
@@ -133,8 +133,8 @@ def shared_variance(scorer: Scorer, unit: Unit) -> np.ndarray:
     for fold in scorer.folds_of(unit):
         voxels = voxels_of(scorer.voxel_folder, fold, variant)
         voxels = np.arange(scorer.n_mask) if voxels is None else voxels
-        for film, part in scorer.test_table(fold, unit).groupby("film"):
-            rows = part["chunk"].to_numpy() + variant.delay_trs
+        for film, chunks in scorer.test_table(fold, unit).groupby("film"):
+            rows = chunks["chunk"].to_numpy() + variant.delay_trs
             files = [scorer.voxel_folder / f"{film}_{kind}.npy" for kind in ("mean", "variance")]
             mean, variance = (open_npy(file)[rows][:, voxels] for file in files)
             people = read_json(scorer.voxel_folder / f"{film}.json")["people"]

@@ -20,15 +20,15 @@ def directions(targets: np.ndarray, labels: pd.Series, wanted: pd.Series) -> np.
     targets : (n_train, n_outputs). labels : (n_train,) values of an attribute. wanted : (n,) value
         of each test image. A value that no or every training image has gives NaN.
     """
-    found = {}
+    direction_of = {}
     for value in wanted.unique():
         has = (labels == value).to_numpy()
-        found[value] = (
+        direction_of[value] = (
             targets[has].mean(axis=0) - targets[~has].mean(axis=0)
             if has.any() and not has.all()
             else np.nan * targets[0]
         )
-    return unit(np.stack([found[value] for value in wanted]))
+    return unit(np.stack([direction_of[value] for value in wanted]))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def without_regions(
     ----------
     voxels : (n_images, n_voxels). rois : (n_voxels,). score : patterns → (n_images,).
     """
-    found = {"": score(voxels)}
+    scores = {"": score(voxels)}
     for roi in pd.unique(rois):
-        found[roi] = score(np.where(rois == roi, 0, voxels).astype(np.float32))
-    return found
+        scores[roi] = score(np.where(rois == roi, 0, voxels).astype(np.float32))
+    return scores

@@ -5,7 +5,7 @@ from pathlib import Path
 from neuroface.pipeline import Section, save_figure
 from seen_images.decoder_tables import word_of
 from seen_images.latents import drawn_name, targets_of
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import numpy as np
 import pandas as pd
@@ -84,7 +84,7 @@ def rows_of_shares(unit: tuple[str, str], table: pd.DataFrame) -> list[tuple[str
     ]
 
 
-def describe(
+def describe_attributions(
     folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, checks: dict, cfg
 ) -> Section:
     section = Section(
@@ -136,9 +136,10 @@ def describe(
         "Two-way identification of the decoded latents with a region's voxels at their training mean; the decoder "
         "is not fitted anew. 95 % intervals over test images.",
     )
-    found = {unit: checks["_".join(unit)] for unit in units}
+    check_of = {unit: checks["_".join(unit)] for unit in units}
     gaps = [
-        (": ".join(unit), check["images"], f"{check['gap']:.2e}") for unit, check in found.items()
+        (": ".join(unit), check["images"], f"{check['gap']:.2e}")
+        for unit, check in check_of.items()
     ]
     section.table(
         ["target: direction", "images", "median gap"],

@@ -110,15 +110,15 @@ def _latents(files: Pictures, kind: str, cfg) -> np.ndarray:
     return np.stack(rows)
 
 
-def table_of_correlations(found: dict[str, dict[str, np.ndarray]], cfg) -> pd.DataFrame:
+def table_of_correlations(correlations_of: dict[str, dict[str, np.ndarray]], cfg) -> pd.DataFrame:
     """A row per part of the cortex and kind of picture: value, low, high, and the difference from shuffled brains.
 
     Parameters
     ----------
-    found : part → kind → (n, n) of :func:`correlations`.
+    correlations_of : part → kind → (n, n) of :func:`correlations`.
     """
     rows = []
-    for part, of_kind in found.items():
+    for part, of_kind in correlations_of.items():
         n = len(of_kind[SEEN])
         times = bootstrap_times(n, cfg.N_BOOTSTRAP, cfg.SEED)
         pairings = derangements(n, cfg.N_SHUFFLES, cfg.SEED)

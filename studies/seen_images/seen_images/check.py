@@ -163,23 +163,23 @@ def check_images(checklist: Checklist, source: Source, others: list[Source]) -> 
     """
     shown = pd.concat([of_person.trials["image"] for of_person in (source, *others)])
     images = list(shown.unique())
-    for split, part in source.trials.groupby("split"):
-        repeats = part.groupby("image").size()
+    for split, trials in source.trials.groupby("split"):
+        repeats = trials.groupby("image").size()
         often = (
             f"{repeats.min()}"
             if repeats.min() == repeats.max()
             else f"{repeats.min()} to {repeats.max()}"
         )
         checklist.say(f"{split}: {len(repeats):,} images, {often} trials each")
-    for what, read in (("pictures", source.picture), ("captions", source.captions)):
+    for kind, read in (("pictures", source.picture), ("captions", source.captions)):
         known = len(checklist.problems)
         results = [checklist.try_to(read, image) for image in images]
         lacking = sum(result is None for result in results)
-        checklist.say(f"{what}: {len(images) - lacking:,} of {len(images):,} images have them")
+        checklist.say(f"{kind}: {len(images) - lacking:,} of {len(images):,} images have them")
         if len(checklist.problems) > known + MAX_NAMED:
             del checklist.problems[known + MAX_NAMED :]
             checklist.wrong(
-                f"{what} of {lacking - MAX_NAMED:,} more images are missing or damaged."
+                f"{kind} of {lacking - MAX_NAMED:,} more images are missing or damaged."
             )
 
 

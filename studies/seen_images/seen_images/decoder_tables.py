@@ -17,7 +17,7 @@ from seen_images.scores import (
     two_way_influence,
     two_way_of_pairing,
 )
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import numpy as np
 import pandas as pd
@@ -152,9 +152,9 @@ def _from_drawn(
 
 def _columns(values: dict[str, tuple[float, float, float]]) -> dict[str, float]:
     return {
-        f"{name}{part}": v
+        f"{name}{ending}": v
         for name, triple in values.items()
-        for part, v in zip(("", "_low", "_high"), triple)
+        for ending, v in zip(("", "_low", "_high"), triple)
     }
 
 
@@ -176,18 +176,18 @@ def _shuffled(decoded: np.ndarray, problem: Problem, pairings: np.ndarray) -> di
         values["mse"].append(((decoded[other] - problem.truth) ** 2).mean())
         values["correlation"].append(feature_correlation(decoded[other], problem.truth, once)[0])
         values["identification"].append(two_way_of_pairing(similar, other).mean())
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for name, each in values.items():
-        found |= dict(
+        scores |= dict(
             zip(
                 (name, f"{name}_low", f"{name}_high"),
                 (float(np.mean(each)), *quantiles(np.array(each))),
             )
         )
-    return found
+    return scores
 
 
-def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
+def describe_decoders(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
     section = Section(
         "Decoders",
         "Latents of the test images, decoded from their mean patterns. "
@@ -201,12 +201,12 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
     for target, table in tables.items():
         drawn = table.set_index("decoder").loc[drawn_name(target, cfg)]
         word = word_of(drawn_name(target, cfg))
-        what = TITLES[target].partition(" from ")[0]
+        decoded = TITLES[target].partition(" from ")[0]
         section.numbers(
             {
-                f"two-way identification of {what}, {word} (chance 50%)": f"{drawn['identification']:.1%}",
-                f"mean squared error of {what}, {word}": f"{drawn['mse']:.3f}",
-                f"the same of the mean of the training {what}": f"{table['mse'].iloc[0]:.3f}",
+                f"two-way identification of {decoded}, {word} (chance 50%)": f"{drawn['identification']:.1%}",
+                f"mean squared error of {decoded}, {word}": f"{drawn['mse']:.3f}",
+                f"the same of the mean of the training {decoded}": f"{table['mse'].iloc[0]:.3f}",
             }
         )
         of_paper = cfg.DATASET in ("nsd", "things")
@@ -302,7 +302,7 @@ def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
     cells.append("" if pd.isna(row["dimension"]) else f"{row['dimension']:.1f}")
     for difference in ("mse_from_drawn", "identification_from_drawn"):
         known = pd.notna(row[difference])
-        value, low, high = (row[f"{difference}{part}"] for part in ("", "_low", "_high"))
+        value, low, high = (row[f"{difference}{ending}"] for ending in ("", "_low", "_high"))
         cells.append(with_interval(value, low, high, "+.3f") if known else "")
     cells.append("" if pd.isna(row["parameters"]) else f"{row['parameters']:,.0f}")
     cells.append("" if pd.isna(row["seconds"]) else f"{row['seconds']:,.1f}")

@@ -48,7 +48,7 @@ def write_demo(
     noise_sd: float = NOISE,
     people: tuple[str, ...] = (),
 ) -> bool:
-    """Write the data set in the format of :mod:`seen_images.table`, whole or not at all; False if it is there already.
+    """Write the data set in the format of :mod:`seen_images.table_source`, whole or not at all; False if it is there.
 
     Parameters
     ----------

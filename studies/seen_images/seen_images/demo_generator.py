@@ -37,14 +37,14 @@ TOKENS = 77  # as CLIP's text model reads them
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-class Pictures:
+class PictureBatches:
     """Endless batches of new pictures with a caption each."""
 
     def __init__(self, seed: int):
         self._rng = np.random.default_rng(seed)
 
     def batch(self, n: int) -> tuple[torch.Tensor, list[str]]:
-        """Pictures (n, 3, PIXELS, PIXELS) in [-1, 1], and captions."""
+        """PictureBatches (n, 3, PIXELS, PIXELS) in [-1, 1], and captions."""
         scenes = list(random_scenes(n, self._rng).itertuples(index=False))
         pictures = np.stack([draw_scene(scene, self._rng) for scene in scenes])
         captions = [str(self._rng.choice(captions_of(scene))) for scene in scenes]
@@ -152,7 +152,7 @@ def train(
         tell(step + 1, loss.item())
 
 
-def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
+def train_vae(vae: AutoencoderKL, pictures: PictureBatches, steps: int, tell) -> None:
     """Reconstruction (absolute and squared error) and a little Kullback–Leibler divergence; ``scaling_factor`` is 1 / SD."""
 
     def loss_of(_):
@@ -173,7 +173,7 @@ def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
 
 
 def train_clip(
-    clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, steps: int, tell
+    clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: PictureBatches, steps: int, tell
 ) -> None:
     """The contrastive loss, with captions that fit several pictures of a batch counted as right for each of them."""
 
@@ -208,7 +208,7 @@ def train_unet(
     with torch.no_grad():
         parts = [pictures.batch(min(64, n)) for _ in range(0, n, 64)]
         latents = (
-            torch.cat([vae.encode(part).latent_dist.mean for part, _ in parts])
+            torch.cat([vae.encode(drawn).latent_dist.mean for drawn, _ in parts])
             * vae.config.scaling_factor
         )
         texts = torch.cat(
@@ -234,10 +234,10 @@ def train_unet(
 
 def tokens_of(captions: list[str], tokenizer: CLIPTokenizer) -> dict[str, torch.Tensor]:
     """Padded to all tokens, without a mask, as Stable Diffusion's pipelines do it."""
-    found = tokenizer(
+    tokens = tokenizer(
         captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
     )
-    return {"input_ids": found.input_ids}
+    return {"input_ids": tokens.input_ids}
 
 
 # ---------------------------------------------------------------- the folder

@@ -25,7 +25,7 @@ def main():
 
 
 def write_tables(file: Path, folder: Path) -> None:
-    """The tables that :mod:`seen_images.table` describes."""
+    """The tables that :mod:`seen_images.table_source` describes."""
     content = loadmat(file)
     betas = np.concatenate([content["fmriTrn"], content["fmriTest"]]).astype(np.float32)
     flat = np.concatenate([content["stimTrn"], content["stimTest"]])

@@ -6,8 +6,8 @@ from pathlib import Path
 from neuroface.pipeline import atomic
 from seen_images.generator import resized
 from seen_images.sources import open_source
-from seen_images.table import read_picture
-from seen_images.tables import read_tsv
+from seen_images.table_source import read_picture
+from seen_images.tsv import read_tsv
 
 import numpy as np
 from PIL import Image

@@ -62,11 +62,11 @@ def networks_at_hand(
         places = [folder / file] if folder else []
         if name == CLIP and model_dir is not None:  # the demo's generator brings its own
             places.append(Path(model_dir) / file)
-        found = next((place for place in places if place.exists()), None)
-        if found and name in OF_TORCHVISION and not _has_torchvision():
+        weights = next((place for place in places if place.exists()), None)
+        if weights and name in OF_TORCHVISION and not _has_torchvision():
             left_out.append((name, "torchvision, which has its architecture, cannot be imported"))
-        elif found:
-            there[name] = str(found)
+        elif weights:
+            there[name] = str(weights)
         else:
             left_out.append(
                 (name, f"its weights are not at hand: {file} in SCORES_DIR = {scores_dir}")
@@ -289,7 +289,9 @@ class Lpips(nn.Module):
         for number, (piece, index, n_in, n_out, kernel, stride, padding) in enumerate(self.LAYERS):
             layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
             name = f"net.slice{piece}.{index}"
-            layer.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
+            layer.load_state_dict(
+                {tensor: state[f"{name}.{tensor}"] for tensor in ("weight", "bias")}
+            )
             self.convolutions.append(layer)
             self.register_buffer(f"weight{number}", state[f"lin{number}.model.1.weight"])
         self.register_buffer("shift", state["scaling_layer.shift"])
@@ -297,12 +299,12 @@ class Lpips(nn.Module):
 
     def forward(self, pictures: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         """Distances (n,) of pictures (n, 3, height, width) in [-1, 1]."""
-        total, pair = 0, [(part - self.shift) / self.scale for part in (pictures, others)]
+        total, pair = 0, [(batch - self.shift) / self.scale for batch in (pictures, others)]
         for number, layer in enumerate(self.convolutions):
             if number in (1, 2):
-                pair = [F.max_pool2d(part, 3, 2) for part in pair]
-            pair = [F.relu(layer(part)) for part in pair]
-            a, b = (part / (part.norm(dim=1, keepdim=True) + 1e-10) for part in pair)
+                pair = [F.max_pool2d(batch, 3, 2) for batch in pair]
+            pair = [F.relu(layer(batch)) for batch in pair]
+            a, b = (batch / (batch.norm(dim=1, keepdim=True) + 1e-10) for batch in pair)
             total = total + ((a - b) ** 2 * getattr(self, f"weight{number}")).sum(dim=1).mean(
                 dim=(1, 2)
             )

@@ -323,7 +323,7 @@ class Generator:
         drawings = np.round(drawings * 255).astype(np.uint8)
         return drawings.reshape(len(starts), n_draws, *drawings.shape[1:])
 
-    def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
+    def _finite(self, values: np.ndarray, name: str) -> np.ndarray:
         """``values``, or an error if some are not finite: as a picture they would be black, without a word."""
         if not np.isfinite(values).all():
             numbers = str(self.numbers).removeprefix("torch.")
@@ -333,18 +333,18 @@ class Generator:
                 else f'{numbers} may be too coarse for these weights: set PRECISION = "float32"'
             )
             raise NeuroFaceError(
-                f"{self.folder}: {what} hold {np.size(values) - np.isfinite(values).sum():,} values of "
+                f"{self.folder}: {name} hold {np.size(values) - np.isfinite(values).sum():,} values of "
                 f"{np.size(values):,} that are not finite, in {numbers} on {self.device}. {advice}."
             )
         return values
 
 
-def check_given(values: np.ndarray, what: str) -> None:
+def check_given(values: np.ndarray, name: str) -> None:
     """Raise if an array that the generator is given holds NaN or infinite values."""
     if not np.isfinite(values).all():
         place = tuple(int(n) for n in np.argwhere(~np.isfinite(values))[0])
         raise NeuroFaceError(
-            f"The {what} hold {values[place]} at {place} of {values.shape}. A decoder made them: delete its files in "
+            f"The {name} hold {values[place]} at {place} of {values.shape}. A decoder made them: delete its files in "
             "3-decoders and run script 3 again, with a smaller learning_rate in DECODER_OPTIONS if it trains to NaN."
         )
 

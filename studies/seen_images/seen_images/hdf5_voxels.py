@@ -39,8 +39,8 @@ def read_voxels(stored: h5py.Dataset, places: np.ndarray) -> np.ndarray:
         box = tuple(map(slice, low, high))
         within = np.ravel_multi_index((places[start:end] - low).T, high - low)
         for trial in range(0, n_trials, step):
-            part = stored[(slice(trial, trial + step), *box)]
-            values[start:end, trial : trial + step] = part.reshape(len(part), -1)[:, within].T
+            block = stored[(slice(trial, trial + step), *box)]
+            values[start:end, trial : trial + step] = block.reshape(len(block), -1)[:, within].T
     in_order = np.empty_like(order)
     in_order[order] = np.arange(len(order))
     return values[in_order].T

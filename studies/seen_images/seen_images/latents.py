@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface.pipeline import open_npy
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd

@@ -7,7 +7,7 @@ from seen_images.decoder_tables import WORDS
 from seen_images.latents import FILE_OF
 from seen_images.picture_scores import PAIRINGS
 from seen_images.pixel_scores import PUBLISHED_ON
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import pandas as pd
 
@@ -47,7 +47,9 @@ def methods(
     """The paragraph and its references; None before script 2 is done."""
     if not {1, 2} <= done:
         return None
-    text = " ".join(part(settings, root) for number, part in _PARTS.items() if number in done)
+    text = " ".join(
+        paragraph(settings, root) for number, paragraph in _PARTS.items() if number in done
+    )
     text += (
         f" Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with PyTorch {versions['torch']}, "
         f"diffusers {versions['diffusers']}, transformers {versions['transformers']} and himalaya "

@@ -107,7 +107,7 @@ class Convolutional(Decoder):
         return self.dense(voxels if self.convolutions is None else self.convolutions(voxels))
 
 
-class Variational(Decoder):
+class VariationalDecoder(Decoder):
     """An encoder of voxels whose code is the latents, and a decoder of the code back to voxels.
 
     Its loss is the error of both, with the code drawn from its posterior; there is no prior. It
@@ -221,7 +221,7 @@ def build(
     if decoder in LINEAR:
         return Linear(n_voxels, n_outputs)
     if decoder == "vae":
-        return Variational(
+        return VariationalDecoder(
             n_voxels, n_outputs, encoder=options["encoder"], decoder=options["decoder"]
         )
     if decoder == "gcn":

@@ -149,7 +149,7 @@ class NaturalScenes(Source):
         else:
             assert self.space is not None  # the atlases of _inside set it
             volumes = stream_masked(file, self._inside, self.space[1])
-            stored = np.concatenate([part[:, voxels] for part in volumes])
+            stored = np.concatenate([volume[:, voxels] for volume in volumes])
         if len(stored) != n:
             raise NeuroFaceError(
                 f"{file} holds {len(stored)} trials, responses.tsv {n} of session {session}. Download it again."
@@ -178,13 +178,13 @@ class NaturalScenes(Source):
     @cached_property
     def _captions(self) -> dict[tuple[str, int], list[str]]:
         """(part of COCO, its number of the picture) → captions."""
-        found: dict[tuple[str, int], list[str]] = {}
+        captions: dict[tuple[str, int], list[str]] = {}
         folder = self.folder / "nsddata_stimuli" / "stimuli" / "nsd" / "annotations"
-        for part in sorted(set(self._coco["cocoSplit"])):
-            file = self.need(folder / f"captions_{part}.json", "captions of COCO 2017")
+        for split in sorted(set(self._coco["cocoSplit"])):
+            file = self.need(folder / f"captions_{split}.json", "captions of COCO 2017")
             for row in json.loads(file.read_text())["annotations"]:
-                found.setdefault((part, row["image_id"]), []).append(row["caption"])
-        return found
+                captions.setdefault((split, row["image_id"]), []).append(row["caption"])
+        return captions
 
     @cached_property
     def _coco(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from neuroface import NeuroFaceError
 from neuroface.pipeline import open_npy, replaced
 from seen_images.latents import PART_OF, open_latents
 from seen_images.sources import TEST, TRAIN, UNUSED, Source, check_sessions, open_source
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd
@@ -103,7 +103,7 @@ def learn_from(person: str, source: Source, tested: set[str], cfg) -> str | None
         return check_sessions(source.trials, cfg.STANDARDIZE)
 
 
-class Training(NamedTuple):
+class PersonTrials(NamedTuple):
     """Training trials of another person and one target of decoding.
 
     Attributes
@@ -119,7 +119,7 @@ class Training(NamedTuple):
     targets: np.ndarray
 
 
-def other_people(betas: Path, embeddings: Path, target: str, cfg) -> list[Training]:
+def other_people(betas: Path, embeddings: Path, target: str, cfg) -> list[PersonTrials]:
     """Training trials of OTHER_SUBJECTS with the latents of what they saw; no image is a test image of SUBJECT."""
     images = read_tsv(embeddings / "images.tsv")
     latents = open_latents(embeddings, target)
@@ -133,5 +133,5 @@ def other_people(betas: Path, embeddings: Path, target: str, cfg) -> list[Traini
         columns = np.flatnonzero(part == PART_OF[target])
         shown = read_tsv(folder / "trials.tsv")["image"].to_numpy()
         voxels = open_npy(folder / "train.npy")[:, columns[0] : columns[-1] + 1]
-        people.append(Training(voxels, shown, row_of.get_indexer(shown), targets))
+        people.append(PersonTrials(voxels, shown, row_of.get_indexer(shown), targets))
     return people

@@ -24,7 +24,7 @@ from seen_images.pixel_scores import (
     pixel_correlation_name,
     ssim_name,
 )
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -54,7 +54,7 @@ PUBLISHED_EIGHT = {
 }  # fmt: skip
 
 
-def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
+def describe_scores(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     section = Section(
         "Scores",
         "Seen and drawn pictures compared. Identification has a known chance and comes first. A pixel score, SSIM, "

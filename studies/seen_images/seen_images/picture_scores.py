@@ -169,7 +169,7 @@ def _of_network(
     network: str, similar: list[np.ndarray], cfg
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Measure → scores (n_images,) and contributions (n_images,) of images to their mean; both are means over drawings."""
-    found = {
+    score_of = {
         f"{network} two-way": (
             [two_way(s) for s in similar],
             [two_way_influence(s) for s in similar],
@@ -177,15 +177,16 @@ def _of_network(
     }
     if network == CLIP:
         n = _candidates(similar[0], cfg)
-        found[_retrieval_name(n)] = (
+        score_of[_retrieval_name(n)] = (
             [retrieval(s, n) for s in similar],
             [retrieval_influence(s, n) for s in similar],
         )
     if network not in IDENTIFY_ONLY:
         distances = [1 - np.diag(s) for s in similar]
-        found[f"{network} distance"] = (distances, distances)
+        score_of[f"{network} distance"] = (distances, distances)
     return {
-        name: (np.mean(own, axis=0), np.mean(parts, axis=0)) for name, (own, parts) in found.items()
+        name: (np.mean(own, axis=0), np.mean(parts, axis=0))
+        for name, (own, parts) in score_of.items()
     }
 
 
@@ -193,7 +194,7 @@ def _of_pairings(
     network: str, similar: list[np.ndarray], pairings: np.ndarray, cfg
 ) -> dict[str, np.ndarray]:
     """Measure → scores (n_pairings, n_images) of seen images with the drawings of other ones; means over drawings."""
-    found = {
+    scores_of = {
         f"{network} two-way": [
             [two_way_of_pairing(s, pairing) for pairing in pairings] for s in similar
         ]
@@ -201,12 +202,12 @@ def _of_pairings(
     if network == CLIP:
         n = _candidates(similar[0], cfg)
         chances = [[retrieval_of_pairing(s, pairing, n) for pairing in pairings] for s in similar]
-        found[_retrieval_name(n)] = chances
+        scores_of[_retrieval_name(n)] = chances
     if network not in IDENTIFY_ONLY:
-        found[f"{network} distance"] = [
+        scores_of[f"{network} distance"] = [
             [1 - np.diag(s[pairing]) for pairing in pairings] for s in similar
         ]
-    return {name: np.mean(values, axis=0) for name, values in found.items()}
+    return {name: np.mean(values, axis=0) for name, values in scores_of.items()}
 
 
 def _retrieval_name(n: int) -> str:

@@ -87,10 +87,10 @@ def at_size(pictures: np.ndarray, pixels: int) -> np.ndarray:
 def _lpips(drawn: np.ndarray, seen: np.ndarray, file: str, device: str) -> np.ndarray:
     network = open_lpips(file, device)
     ready = [
-        torch.from_numpy(np.array(part)).permute(0, 3, 1, 2).float().to(network.shift.device)
+        torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().to(network.shift.device)
         / 127.5
         - 1
-        for part in (drawn, seen[None])
+        for pictures in (drawn, seen[None])
     ]
     with torch.no_grad():
         return network(ready[0], ready[1].expand_as(ready[0])).cpu().numpy()

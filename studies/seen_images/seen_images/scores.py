@@ -118,11 +118,13 @@ def exchange_p(similar: list[np.ndarray], n_exchanges: int, seed: int) -> float:
     similar : one matrix (n, n) per drawing; the score is the mean over them.
     """
     rng = np.random.default_rng([seed, 53])
-    observed = np.mean([two_way(one).mean() for one in similar])
+    observed = np.mean([two_way(of_draw).mean() for of_draw in similar])
     at_least = 0
     for _ in range(n_exchanges):
         order = rng.permutation(len(similar[0]))
-        at_least += np.mean([two_way(one[order]).mean() for one in similar]) >= observed - 1e-12
+        at_least += (
+            np.mean([two_way(of_draw[order]).mean() for of_draw in similar]) >= observed - 1e-12
+        )
     return (1 + at_least) / (1 + n_exchanges)
 
 

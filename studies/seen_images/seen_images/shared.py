@@ -13,7 +13,7 @@ of "curds and whey" (Breiman & Friedman 1997, J. R. Stat. Soc. B 59:3).
 
 from seen_images.networks import Linear
 from seen_images.patterns import mean_of_repeats
-from seen_images.people import Training
+from seen_images.people import PersonTrials
 from seen_images.training import fit_ridge, inner_folds, predict
 
 import numpy as np
@@ -25,7 +25,7 @@ MOST = 0.8  # of the images of another person, at most this share is fitted: the
 
 
 def fit_shared(
-    own: Training, people: list[Training], mean: np.ndarray, cfg, device: torch.device
+    own: PersonTrials, people: list[PersonTrials], mean: np.ndarray, cfg, device: torch.device
 ) -> tuple[Linear, dict]:
     """The new person's ridge regression, followed by the one that is shared; together one linear network.
 
@@ -61,7 +61,7 @@ def fit_shared(
 
 
 def play_new_person(
-    person: Training, n_trials: int, seed: list[int], cfg, device: torch.device
+    person: PersonTrials, n_trials: int, seed: list[int], cfg, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Decoded and true latents (n_images, n_outputs) of images that a ridge regression on some trials did not see, and
     their rows of ``person.targets`` (n_images,).

@@ -74,11 +74,11 @@ class Source:
     def attributes(self) -> pd.DataFrame:
         return pd.DataFrame()
 
-    def need(self, path: Path, what: str) -> Path:
+    def need(self, path: Path, content: str) -> Path:
         """``path`` if it is there; else raise and say what it should hold."""
         if not path.exists():
             raise NeuroFaceError(
-                f"{path} is not there: {what}. Check DATASET_DIR, or put it there."
+                f"{path} is not there: {content}. Check DATASET_DIR, or put it there."
             )
         return path
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.pipeline import one_line, read_delimited_table, read_header, read_text_table
 from seen_images.sources import NO_SESSION, Source, only_captions, whole_numbers
-from seen_images.table import grid_of, read_picture
+from seen_images.table_source import grid_of, read_picture
 
 import h5py
 import numpy as np
@@ -130,19 +130,19 @@ class Things(Source):
                         f"beside it name {len(self._voxels)} voxels and {self._rows.max() + 1} trials. Download them "
                         "again."
                     )
-                found = np.empty((len(wanted), len(columns)), dtype=np.float32)
+                betas = np.empty((len(wanted), len(columns)), dtype=np.float32)
                 for start in range(0, len(values), ROWS_AT_ONCE):
                     first, last = np.searchsorted(wanted, (start, start + ROWS_AT_ONCE))
                     if last > first:
-                        part = values[start : start + ROWS_AT_ONCE, first_column:last_column]
-                        found[first:last] = part[wanted[first:last] - start][
+                        rows = values[start : start + ROWS_AT_ONCE, first_column:last_column]
+                        betas[first:last] = rows[wanted[first:last] - start][
                             :, columns - first_column
                         ]
         except (OSError, StopIteration, ValueError) as error:
             raise NeuroFaceError(
                 f"{self.files[0]} cannot be read: {error}. Download it again."
             ) from None
-        return found[np.searchsorted(wanted, voxels)].T
+        return betas[np.searchsorted(wanted, voxels)].T
 
     def picture(self, image: str) -> np.ndarray:
         name, concept = self._files[image], self._concept(image)

@@ -89,13 +89,13 @@ class BoxOcclusion:
         if not self.shares:
             return self._drops_one_by_one(window, change, corners)
         *stored, logits = self._maps.predict_on_batch(window)
-        maps = [np.asarray(part).reshape(-1, part.shape[-1]) for part in stored]
+        maps = [np.asarray(batch).reshape(-1, batch.shape[-1]) for batch in stored]
         whole = _softmax(logits)[0]
-        found = []
+        drops = []
         for start in range(0, len(corners), 64 * self.batch):
-            part = corners[start : start + 64 * self.batch]
-            found.append(whole - _softmax(logits + self._changes_of_logits(change, part, maps)))
-        return np.concatenate(found), whole
+            batch = corners[start : start + 64 * self.batch]
+            drops.append(whole - _softmax(logits + self._changes_of_logits(change, batch, maps)))
+        return np.concatenate(drops), whole
 
     def _changes_of_logits(self, change: np.ndarray, corners: np.ndarray, maps: list) -> np.ndarray:
         """How each box changes the logits: (n_boxes, n_classes)."""
@@ -122,23 +122,23 @@ class BoxOcclusion:
         self, window, change, corners: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         whole = np.asarray(self.model.predict_on_batch(window))[0].astype(np.float64)
-        copies, found = np.repeat(window, self.batch, axis=0), []
+        copies, probabilities = np.repeat(window, self.batch, axis=0), []
         cells = np.stack(list(np.ndindex(*[self.edge] * 3)))
         voxel = np.full(change.shape, -1)
         voxel[: self.box.shape[0], : self.box.shape[1], : self.box.shape[2]][self.box] = np.arange(
             self.box.sum()
         )
         for start in range(0, len(corners), self.batch):
-            part = corners[start : start + self.batch]
+            batch = corners[start : start + self.batch]
             copies[:] = window
-            for copy, corner in zip(copies, part):
+            for copy, corner in zip(copies, batch):
                 place = tuple((corner + cells).T)
                 there = voxel[place] >= 0
                 copy[voxel[place][there], 0, 0] += change[place][there]
-            found.append(
-                np.asarray(self.model.predict_on_batch(copies))[: len(part)].astype(np.float64)
+            probabilities.append(
+                np.asarray(self.model.predict_on_batch(copies))[: len(batch)].astype(np.float64)
             )
-        return whole - np.concatenate(found), whole
+        return whole - np.concatenate(probabilities), whole
 
 
 def _softmax(logits) -> np.ndarray:

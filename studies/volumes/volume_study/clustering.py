@@ -24,8 +24,8 @@ def overlap_table(top: dict[str, np.ndarray]) -> pd.DataFrame:
     """Share of the strongest voxels that two labels have in common, a row and a column per label."""
     names = list(top)
     shares = [
-        [len(np.intersect1d(top[one], top[other])) / len(top[one]) for other in names]
-        for one in names
+        [len(np.intersect1d(top[first], top[second])) / len(top[first]) for second in names]
+        for first in names
     ]
     return pd.DataFrame(shares, index=names, columns=names)
 
@@ -84,7 +84,7 @@ def exchanged_separations(
     (1 + n_permutations,).
     """
     seen = np.isfinite(maps[:, :, 0, 0])
-    maps, found, moved = np.nan_to_num(maps), np.empty(1 + n_permutations), labels.copy()
+    maps, separations, moved = np.nan_to_num(maps), np.empty(1 + n_permutations), labels.copy()
     for number in range(1 + n_permutations):
         for who in np.unique(viewers) if number else ():
             group = np.flatnonzero(viewers == who)
@@ -97,8 +97,8 @@ def exchanged_separations(
         weights = own / np.maximum(n_own, 1) - other / np.maximum(n_other, 1)
         contrast = np.einsum("pel,pelv->plv", weights, maps)
         there = ((n_own > 0) & (n_other > 0))[:, 0]
-        found[number] = separation_of_maps(contrast, there, positions, n_each)
-    return found
+        separations[number] = separation_of_maps(contrast, there, positions, n_each)
+    return separations
 
 
 def principal_axes(positions_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

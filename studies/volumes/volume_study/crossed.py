@@ -37,7 +37,7 @@ def crossed_intervals(
     score → (low, high); empty with one person and one episode. With one person the interval is over
     episodes alone; with one episode, or where nobody shares an episode, over people alone.
     """
-    person, episode = (np.unique(part, return_inverse=True)[1] for part in (people, episodes))
+    person, episode = (np.unique(names, return_inverse=True)[1] for names in (people, episodes))
     cell = np.unique(person * (episode.max() + 1) + episode, return_inverse=True)[1]
     whole = scored(np.ones((1, len(person))))
     variances, freedom = [], []
@@ -71,25 +71,25 @@ def jackknife_variance(
     Samples in which a score is not defined, because the last volumes of a label are left out, do
     not count.
     """
-    n, parts = int(group.max()) + 1, []
+    n, jackknifed = int(group.max()) + 1, []
     for start in range(0, n, CHUNK):
         left_out = np.arange(start, min(start + CHUNK, n))
-        parts.append(scored((group != left_out[:, None]).astype(np.float64)))
+        jackknifed.append(scored((group != left_out[:, None]).astype(np.float64)))
     result = {}
-    for name in parts[0]:
-        values = np.concatenate([part[name] for part in parts])
+    for name in jackknifed[0]:
+        values = np.concatenate([scores[name] for scores in jackknifed])
         values = values[np.isfinite(values)]
         result[name] = float((len(values) - 1) * values.var()) if len(values) else np.nan
     return result
 
 
 def difference_of(
-    one: Callable[[np.ndarray], Scores], other: Callable[[np.ndarray], Scores]
+    model: Callable[[np.ndarray], Scores], rival: Callable[[np.ndarray], Scores]
 ) -> Callable:
     """Scores of one model less those of another on the same volumes, as a function of their weights."""
 
     def scored(times: np.ndarray) -> Scores:
-        first, second = one(times), other(times)
+        first, second = model(times), rival(times)
         return {name: first[name] - second[name] for name in first if name in second}
 
     return scored

@@ -69,18 +69,18 @@ def plot_predictions(
     recall.set(xlabel="recall", ylabel="precision", title="precision-recall; dotted: chance")
     for axis in (roc, recall):
         axis.legend(fontsize=8, frameon=False)
-    said = probability.argmax(axis=1)
+    predicted = probability.argmax(axis=1)
     ConfusionMatrixDisplay.from_predictions(
-        y, said, display_labels=labels, normalize="true", values_format=".2f", cmap="Blues", colorbar=False, ax=confusion,
-        xticks_rotation=30, im_kw={"vmin": 0, "vmax": 1},
+        y, predicted, display_labels=labels, normalize="true", values_format=".2f", cmap="Blues", colorbar=False,
+        ax=confusion, xticks_rotation=30, im_kw={"vmin": 0, "vmax": 1},
     )  # fmt: skip
     confusion.set(
         xlabel="predicted",
         ylabel="true",
-        title=f"accuracy {(said == y).mean():.1%}, chance {1 / len(labels):.0%}",
+        title=f"accuracy {(predicted == y).mean():.1%}, chance {1 / len(labels):.0%}",
     )
     CalibrationDisplay.from_predictions(
-        said == y,
+        predicted == y,
         probability.max(axis=1),
         n_bins=CALIBRATION_BINS,
         ax=calibration,
@@ -163,7 +163,7 @@ def write_comparison(folder: Path, split: str, networks: dict, linear: dict) -> 
     write_table(folder / split / "models.tsv", comparison(split, networks, linear))
 
 
-def describe(
+def describe_decoding(
     folder: Path,
     networks: dict,
     linear: dict,
@@ -264,10 +264,10 @@ def _cards(
     section: Section, model: str, split: str, result: dict, leak: str, chance: float, mark: str
 ) -> None:
     """The main numbers of a split."""
-    what = f"{model}, {split} folds" + (": too high, " + leak if leak else "") + mark
-    numbers = {what: _percent(result, "balanced_accuracy"), "chance": f"{chance:.1%}"}
+    card = f"{model}, {split} folds" + (": too high, " + leak if leak else "") + mark
+    numbers = {card: _percent(result, "balanced_accuracy"), "chance": f"{chance:.1%}"}
     if test := result.get("fold_test"):
-        numbers["p, held-out episodes exchange labels"] = said_p(test)
+        numbers["p, held-out episodes exchange labels"] = p_text(test)
     numbers |= {
         "macro F1": f"{result['all_folds']['macro_f1']:.3f}",
         "MCC": f"{result['all_folds']['mcc']:.3f}",
@@ -275,7 +275,7 @@ def _cards(
     section.numbers(numbers)
 
 
-def said_p(test: dict) -> str:
+def p_text(test: dict) -> str:
     """A p as text; none where the permutations allow no p of 0.05."""
     if test["smallest_p"] > 0.05:
         return f"none: the smallest possible p is {test['smallest_p']:.3f}"
@@ -309,8 +309,8 @@ def _tables(
     )  # fmt: skip
     differences = read_table(folder / split / "differences.tsv")
     rows = []
-    for pair, part in differences.groupby(["model", "other"], sort=False):
-        of_score = part.set_index("score")
+    for pair, scores in differences.groupby(["model", "other"], sort=False):
+        of_score = scores.set_index("score")
         cells = [of_score.loc[name, ["difference", "low", "high"]] for name in COMPARED]
         rows.append(
             (*pair, *(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in cells))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.pipeline import read_json, read_table
-from volume_study.decoding_report import said_p
+from volume_study.decoding_report import p_text
 
 import numpy as np
 import pandas as pd
@@ -128,31 +128,34 @@ def _epoch(results: dict, settings) -> tuple:
 
 
 def _similarity(file: Path) -> tuple:
-    what = ("brain against network", "r = −0.590, p > .05, of volumes that the network got right")
+    question = (
+        "brain against network",
+        "r = −0.590, p > .05, of volumes that the network got right",
+    )
     if not file.exists():
-        return (*what, "mean over people, against untrained networks", NOT_MEASURED)
+        return (*question, "mean over people, against untrained networks", NOT_MEASURED)
     table = read_table(file)
     layer = "pool" if "pool" in set(table["layer"]) else table["layer"].iloc[-1]
     rows = table[(table["layer"] == layer) & (table["correlation"] == "pearson")]
-    found = ", ".join(
+    of_layer = ", ".join(
         f"{r.distance} r = {r.r:.3f} against {r.r_untrained:.3f}" for r in rows.itertuples()
     )
-    return (*what, "mean over people, against untrained networks", f"layer {layer}: {found}")
+    return (*question, "mean over people, against untrained networks", f"layer {layer}: {of_layer}")
 
 
 def _clusters(file: Path) -> tuple:
-    what = ("separate voxels of labels", "seen in a UMAP, not tested")
+    question = ("separate voxels of labels", "seen in a UMAP, not tested")
     if not file.exists():
-        return (*what, "silhouette against exchanged labels", NOT_MEASURED)
-    found = read_json(file)
-    if found["why_not_tested"]:
+        return (*question, "silhouette against exchanged labels", NOT_MEASURED)
+    test = read_json(file)
+    if test["why_not_tested"]:
         return (
-            *what,
+            *question,
             "silhouette",
-            f"{found['silhouette']:.3f}, not tested: {found['why_not_tested']}",
+            f"{test['silhouette']:.3f}, not tested: {test['why_not_tested']}",
         )
-    effect = f"{found['silhouette']:.3f}; of single folds, when labels are exchanged {found['null_mean']:.3f}"
-    return (*what, "silhouette against exchanged labels", f"{effect}, p {said_p(found)}")
+    effect = f"{test['silhouette']:.3f}; of single folds, when labels are exchanged {test['null_mean']:.3f}"
+    return (*question, "silhouette against exchanged labels", f"{effect}, p {p_text(test)}")
 
 
 def _and(names: list[str]) -> str:

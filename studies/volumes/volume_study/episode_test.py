@@ -91,15 +91,15 @@ def mean_difference(maps: np.ndarray, own: np.ndarray, fold: np.ndarray) -> np.n
     maps : (n_episodes, n_voxels). own, fold : (n_episodes,) as in :func:`episode_test`. None if no
     fold holds both.
     """
-    found = []
+    differences = []
     for number in np.unique(fold):
         in_fold = fold == number
         if own[in_fold].any() and not own[in_fold].all():
-            found.append(
+            differences.append(
                 maps[in_fold & own].mean(axis=0, dtype=np.float64)
                 - maps[in_fold & ~own].mean(axis=0, dtype=np.float64)
             )
-    return np.mean(found, axis=0) if found else None
+    return np.mean(differences, axis=0) if differences else None
 
 
 def exchanged(
@@ -117,7 +117,7 @@ def exchanged(
         choices = [combinations(group, int(own[group].sum())) for group in groups]
         orders = np.zeros((n_distinct, len(own)), dtype=bool)
         for row, chosen in enumerate(product(*choices)):
-            orders[row, [episode for part in chosen for episode in part]] = True
+            orders[row, [episode for of_label in chosen for episode in of_label]] = True
         first = np.flatnonzero((orders == own).all(axis=1))[0]
         orders[[0, first]] = orders[[first, 0]]
         return orders, True

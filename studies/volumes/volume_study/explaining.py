@@ -20,7 +20,7 @@ METHODS = {
 }
 
 
-class Explainer:
+class VolumeExplainer:
     """The methods for fold models of one architecture; a process loads each model once.
 
     Parameters
@@ -81,12 +81,12 @@ class Explainer:
                 maps[:, number] = maps[:, 0]
                 continue
             explain = explainer_of_network(self._view(fold, number), recipe)
-            found, figures = explain(self.X[..., None], asked, lambda _: zero)
-            maps[:, number] = found[..., 0]
+            attributions, figures = explain(self.X[..., None], asked, lambda _: zero)
+            maps[:, number] = attributions[..., 0]
             if method == "ig":
                 change = figures["logit"] - figures["logit_of_baseline"]
-                part = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
-                gaps = part if gaps.empty else pd.concat([gaps, part])
+                of_voxels = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
+                gaps = of_voxels if gaps.empty else pd.concat([gaps, of_voxels])
         return maps, gaps
 
     def _occlude(self, method: str, row: int, fold: int) -> np.ndarray:

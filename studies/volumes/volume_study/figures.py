@@ -69,11 +69,11 @@ def draw_places(
     figure = plt.figure(figsize=(10, 8.4), layout="constrained")
     space = figure.add_subplot(221, projection="3d")
     axes, spatial, drops = (figure.add_subplot(number) for number in (222, 223, 224))
-    for number, (label, part) in enumerate(voxels.groupby("label")):
+    for number, (label, strongest) in enumerate(voxels.groupby("label")):
         style: dict[str, Any] = {"color": colour_of(number), "s": 10, "alpha": 0.7, "linewidths": 0}
-        space.scatter(part["x_mm"], part["y_mm"], part["z_mm"], label=label, **style)
-        axes.scatter(part["pc_1"], part["pc_2"], **style)
-        spatial.scatter(part["umap_1"], part["umap_2"], **style)
+        space.scatter(strongest["x_mm"], strongest["y_mm"], strongest["z_mm"], label=label, **style)
+        axes.scatter(strongest["pc_1"], strongest["pc_2"], **style)
+        spatial.scatter(strongest["umap_1"], strongest["umap_2"], **style)
         of_label = functional[functional["strongest"] == label]
         drops.scatter(of_label["umap_1"], of_label["umap_2"], **style)
     space.set(
@@ -118,10 +118,15 @@ def draw_distances(table: pd.DataFrame, labels: list[str], target: Path) -> None
         squeeze=False,
     )
     for row, kind in zip(axes, kinds):
-        part = table[table["distance"] == kind]
+        of_kind = table[table["distance"] == kind]
         pairs = ["label_1", "label_2"]
-        brain = part[part["kind"] == "brain"].groupby(pairs, sort=False)["value"].mean().to_numpy()
-        network = part[part["kind"] == "network"]
+        brain = (
+            of_kind[of_kind["kind"] == "brain"]
+            .groupby(pairs, sort=False)["value"]
+            .mean()
+            .to_numpy()
+        )
+        network = of_kind[of_kind["kind"] == "network"]
         matrices = {"brain, mean": brain}
         matrices |= {
             name: network["value"][network["source"] == name].to_numpy() for name in layers

@@ -17,7 +17,7 @@ import pandas as pd
 def fold_test(
     table: pd.DataFrame,
     y: np.ndarray,
-    said: np.ndarray,
+    predicted: np.ndarray,
     n_classes: int,
     n_permutations: int,
     seed: int,
@@ -26,14 +26,14 @@ def fold_test(
 
     Parameters
     ----------
-    table : a row per volume, columns fold, event, stimulus, subject. y, said : (n,) true and given
+    table : a row per volume, columns fold, event, stimulus, subject. y, predicted : (n,) true and given
     class numbers.
 
     Returns
     -------
     p, smallest_p (that these permutations allow), n_permutations (in each fold).
     """
-    rng, found = np.random.default_rng(seed), []
+    rng, p_of_folds = np.random.default_rng(seed), []
     viewers = viewers_of(table)
     for fold in np.unique(table["fold"]):
         rows = np.flatnonzero(table["fold"] == fold)
@@ -41,12 +41,12 @@ def fold_test(
             table["event"].to_numpy()[rows], viewers[rows], y[rows], n_permutations, rng
         )
         scores = balanced_accuracies(
-            np.column_stack([y[rows], moved]), said[rows][:, None], n_classes
+            np.column_stack([y[rows], moved]), predicted[rows][:, None], n_classes
         )
-        found.append(np.mean(scores >= scores[0] - 1e-9))
-    n = len(found)
+        p_of_folds.append(np.mean(scores >= scores[0] - 1e-9))
+    n = len(p_of_folds)
     return {
-        "p": float(min(1, n * min(found))),
+        "p": float(min(1, n * min(p_of_folds))),
         "smallest_p": float(min(1, n / (n_permutations + 1))),
         "n_permutations": n_permutations,
     }

@@ -181,11 +181,11 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
         If a label of EVENT_LABELS has no event in any table, or all tables together have fewer than
         two trial types.
     """
-    found = {
+    types_at_hand = {
         name for file in dict.fromkeys(files) for name in trial_types_of(file, cfg.EVENT_COLUMN)
     }
     if not cfg.EVENT_LABELS:
-        labels = labels_of_types(sorted(found))
+        labels = labels_of_types(sorted(types_at_hand))
         if len(labels) < 2:
             raise NeuroFaceError(
                 f"The events of {cfg.DATASET_DIR} have {len(labels)} trial type in column {cfg.EVENT_COLUMN!r}; two are "
@@ -196,10 +196,10 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
     for file in dict.fromkeys(files):
         check_names(file, wanted, cfg.EVENT_COLUMN)
     for label, types in cfg.EVENT_LABELS.items():
-        if not found & set(types):
+        if not types_at_hand & set(types):
             raise NeuroFaceError(
                 f"EVENT_LABELS: no run of {cfg.DATASET_DIR} has an event {' or '.join(map(repr, types))} ({label}). Column "
-                f"{cfg.EVENT_COLUMN!r} holds {', '.join(map(repr, sorted(found)[:12]))}."
+                f"{cfg.EVENT_COLUMN!r} holds {', '.join(map(repr, sorted(types_at_hand)[:12]))}."
             )
     return dict(cfg.EVENT_LABELS)
 

@@ -70,10 +70,10 @@ class DepthwiseConv3D(keras.layers.Layer):
         n_planes = (x.shape[1] - self.size) // self.stride + 1
         total: Any = 0
         for plane in range(self.size):
-            part = x[:, plane : plane + self.stride * (n_planes - 1) + 1 : self.stride]
-            part = ops.reshape(part, (-1, *x.shape[2:]))
+            planes = x[:, plane : plane + self.stride * (n_planes - 1) + 1 : self.stride]
+            planes = ops.reshape(planes, (-1, *x.shape[2:]))
             total = total + ops.depthwise_conv(
-                part, kernel[plane][..., None], strides=self.stride, padding="valid"
+                planes, kernel[plane][..., None], strides=self.stride, padding="valid"
             )
         return ops.reshape(total, (-1, n_planes, *total.shape[1:]))
 

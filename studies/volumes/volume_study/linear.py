@@ -10,7 +10,7 @@ PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # multiples of the mean variance of a t
 STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit
 
 
-def ridge_said(
+def ridge_predictions(
     kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_classes: int
 ) -> np.ndarray:
     """Held-out answers of ridge classifiers, one against the rest, with the largest decision value.
@@ -26,22 +26,22 @@ def ridge_said(
     -------
     (n, n_labellings) int8; −1 in rows that no fold holds out.
     """
-    said = np.full(labels.shape, -1, dtype=np.int8)
+    predicted = np.full(labels.shape, -1, dtype=np.int8)
     for fold in folds:
         model = _Ridge(kernel, labels, fold.train, n_classes)
         best = _accuracies(model, labels, fold.validation, n_classes).argmax(axis=0)
         for number in np.unique(best):
             columns = np.flatnonzero(best == number)
-            said[np.ix_(fold.test, columns)] = model.decide(
+            predicted[np.ix_(fold.test, columns)] = model.decide(
                 PENALTIES[number], fold.test, columns
             ).argmax(axis=1)
-    return said
+    return predicted
 
 
 def ridge_values(
     kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int
 ) -> np.ndarray:
-    """Held-out decision values (n, n_classes) of the classifier of :func:`ridge_said` for one labelling y (n,).
+    """Held-out decision values (n, n_classes) of the classifier of :func:`ridge_predictions` for one labelling y (n,).
 
     Those of a fold are divided by their SD on its validation set, so that folds can be ranked
     together.
@@ -176,12 +176,12 @@ def ladder(
     itself reveals.
     """
     labels, result = np.column_stack([y, permuted]), {}
-    for split, part in folds.items():
-        said = ridge_said(kernel, labels, part, n_classes)
-        scores = balanced_accuracies(labels, said, n_classes)
+    for split, of_split in folds.items():
+        predicted = ridge_predictions(kernel, labels, of_split, n_classes)
+        scores = balanced_accuracies(labels, predicted, n_classes)
         null = scores[1:]
         result[split] = {
-            "accuracy": float((said[:, 0] == y).mean()),
+            "accuracy": float((predicted[:, 0] == y).mean()),
             "balanced_accuracy": float(scores[0]),
             "null_mean": float(null.mean()),
             "null_interval": [float(q) for q in np.quantile(null, (0.025, 0.975))],

@@ -51,28 +51,29 @@ def _agreement(maps: dict, labels: list[str], methods: tuple[str, ...]) -> list[
     """Correlation of the group maps of two methods, a row per label and pair of methods."""
     rows = []
     for label in labels:
-        for one, other in combinations(methods, 2):
-            if (label, one) in maps:
-                r = float(np.corrcoef(maps[label, one], maps[label, other])[0, 1])
-                rows.append({"label": label, "methods": [one, other], "correlation": r})
+        for first, second in combinations(methods, 2):
+            if (label, first) in maps:
+                r = float(np.corrcoef(maps[label, first], maps[label, second])[0, 1])
+                rows.append({"label": label, "methods": [first, second], "correlation": r})
     return rows
 
 
 def truth(maps: dict, work, folder: Path) -> list[dict]:
     """Of each group map: the area under its ROC for the regions of its label, and whether anything was planted there."""
     number = np.asarray(open_image(folder / "regions.nii.gz").dataobj)[work.brain()[0]]
-    rows, planted = read_table(folder / "regions.tsv"), read_json(folder / "truth.json")["PLANTED"]
-    found = []
+    regions, planted = (
+        read_table(folder / "regions.tsv"),
+        read_json(folder / "truth.json")["PLANTED"],
+    )
+    rows = []
     for (label, method), values in maps.items():
-        region = np.isin(number, np.flatnonzero(rows["roi"] == label) + 1)
+        region = np.isin(number, np.flatnonzero(regions["roi"] == label) + 1)
         auc = float(roc_auc_score(region, values))
-        found.append(
-            {"label": label, "method": method, "planted": label in planted, "roc_auc": auc}
-        )
-    return found
+        rows.append({"label": label, "method": method, "planted": label in planted, "roc_auc": auc})
+    return rows
 
 
-def describe(work, summary: dict, cfg) -> Section:
+def describe_maps(work, summary: dict, cfg) -> Section:
     section = Section("Maps", _lead(cfg))
     most = max(summary["people"].values())
     section.numbers(
@@ -159,15 +160,15 @@ def _tests_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]
 
 def _agreement_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]:
     """Columns, rows and caption: pairs of methods × labels."""
-    found = {
+    correlations = {
         (row["label"], *row["methods"]): f"{row['correlation']:.2f}" for row in summary["agreement"]
     }
     rows = [
         (
-            f"{METHODS[one][0]} / {METHODS[other][0]}",
-            *(found.get((label, one, other), "–") for label in work.labels),
+            f"{METHODS[first][0]} / {METHODS[second][0]}",
+            *(correlations.get((label, first, second), "–") for label in work.labels),
         )
-        for one, other in combinations(cfg.MAP_METHODS, 2)
+        for first, second in combinations(cfg.MAP_METHODS, 2)
     ]
     return (
         ["methods", *work.labels],

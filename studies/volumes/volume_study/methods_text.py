@@ -58,8 +58,8 @@ def methods(
 def _labels(root: Path, s: dict) -> str:
     if s["LABEL_SOURCE"] == "events":
         return f"Volumes carried the label of the event that was on {s['LAG_S']:g} s before."
-    found = read_json(root / "1-labels" / "agreement.json")
-    alpha = found["krippendorff_alpha"]["named"]
+    agreement = read_json(root / "1-labels" / "agreement.json")
+    alpha = agreement["krippendorff_alpha"]["named"]
     agree = (
         "their agreement is not defined"
         if alpha is None
@@ -68,9 +68,9 @@ def _labels(root: Path, s: dict) -> str:
     right = s["FILM_CLOCK"] == "segments"
     clock = "by the film second that each run showed" if right else "by lengths of runs, added up"
     return (
-        f"{found['observers']} observers named what the film portrays ({agree}). A TR of the film kept the label that "
-        f"{s['MIN_AGREEMENT']} or more of them gave ({found['labelled_trs']:,} of {found['trs']:,} TRs). Volumes were "
-        f"matched to the film {clock}, {s['LAG_S']:g} s later."
+        f"{agreement['observers']} observers named what the film portrays ({agree}). A TR of the film kept the label that "
+        f"{s['MIN_AGREEMENT']} or more of them gave ({agreement['labelled_trs']:,} of {agreement['trs']:,} TRs). Volumes "
+        f"were matched to the film {clock}, {s['LAG_S']:g} s later."
     )
 
 
@@ -152,14 +152,14 @@ def _maps(root: Path, s: dict) -> str:
 
 
 def _clusters(root: Path, s: dict) -> str:
-    found = read_json(root / "5-clusters" / "silhouette.json")
+    test = read_json(root / "5-clusters" / "silhouette.json")
     tested = "not tested"
-    if not found["why_not_tested"]:
+    if not test["why_not_tested"]:
         tested = f"tested by exchanging the labels of held-out episodes {s['N_LABEL_PERMUTATIONS']:,} times within a fold"
     return (
         f"The {s['TOP_VOXELS']} strongest voxels of each label's group map ({s['CLUSTERED_METHOD']}) were embedded by UMAP "
         f"(McInnes et al. 2018; {s['UMAP_NEIGHBORS']} neighbours). The separation of labels was the silhouette (Rousseeuw "
-        f"1987) of the {found['voxels_per_map']} strongest voxels of every person's map, {tested}."
+        f"1987) of the {test['voxels_per_map']} strongest voxels of every person's map, {tested}."
     )
 
 

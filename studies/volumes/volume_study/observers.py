@@ -50,12 +50,12 @@ def read_episodes(path: Path, column: str, film_s: float) -> pd.DataFrame:
         f"is outside the film, which lasts {film_s:g} s by SEGMENTS": (table["start"] < 0)
         | (table["end"] > film_s),
     }
-    for what, rows in wrong.items():
+    for problem, rows in wrong.items():
         if rows.any():
             line = table.index[rows][0]
             raise NeuroFaceError(
-                f"{path}, line {line}: the episode {table['start'][line]:g} – {table['end'][line]:g} s {what}. Correct the "
-                f"table."
+                f"{path}, line {line}: the episode {table['start'][line]:g} – {table['end'][line]:g} s {problem}. Correct "
+                f"the table."
             )
     named = table[table[column].notna()].rename(columns={column: "label"})[[*TIMES, "label"]]
     if named.empty:
@@ -74,38 +74,38 @@ def labels_per_tr(observers: dict[str, pd.DataFrame], tr_s: float) -> pd.DataFra
     n_trs = max(int(np.ceil(table["end"].max() / tr_s)) for table in observers.values())
     columns = {}
     for name, table in observers.items():
-        said = np.full(n_trs, None, dtype=object)
+        rating = np.full(n_trs, None, dtype=object)
         first, last = (
             np.floor(table["start"] / tr_s).astype(int),
             np.ceil(table["end"] / tr_s).astype(int),
         )
         for label, start, end in zip(table["label"], first, last):
-            said[start:end] = label
-        columns[name] = said
+            rating[start:end] = label
+        columns[name] = rating
     return pd.DataFrame(columns, dtype=object)
 
 
-def consensus(said: pd.DataFrame, min_agreement: int) -> pd.DataFrame:
+def consensus(ratings: pd.DataFrame, min_agreement: int) -> pd.DataFrame:
     """The label that most observers gave in each TR, and how many; ties go to the first in the alphabet.
 
     Parameters
     ----------
-    said : result of :func:`labels_per_tr`.
+    ratings : result of :func:`labels_per_tr`.
 
     Returns
     -------
     A row per TR: label (None where fewer than ``min_agreement`` observers gave it) and n_observers,
     who gave it.
     """
-    names = sorted({label for label in said.to_numpy().ravel() if label is not None})
-    votes = np.stack([(said == name).sum(axis=1) for name in names], axis=1)  # (n_trs, n_labels)
+    names = sorted({label for label in ratings.to_numpy().ravel() if label is not None})
+    votes = np.stack([(ratings == name).sum(axis=1) for name in names], axis=1)  # (n_trs, n_labels)
     most = votes.argmax(axis=1)  # the first of several that are largest
     n = votes.max(axis=1)
     label = np.where(n >= min_agreement, np.array(names, dtype=object)[most], None)
     return pd.DataFrame({"label": pd.Series(label, dtype=object), "n_observers": n})
 
 
-def agreement(said: pd.DataFrame) -> dict[str, float | None]:
+def agreement(ratings: pd.DataFrame) -> dict[str, float | None]:
     """Krippendorff's α (nominal) between observers, over TRs.
 
     Returns
@@ -117,9 +117,11 @@ def agreement(said: pd.DataFrame) -> dict[str, float | None]:
 
     names = {
         label: code
-        for code, label in enumerate(sorted({x for x in said.to_numpy().ravel() if x is not None}))
+        for code, label in enumerate(
+            sorted({x for x in ratings.to_numpy().ravel() if x is not None})
+        )
     }
-    codes = said.T.map(lambda label: names.get(label, np.nan)).to_numpy(dtype=float)
+    codes = ratings.T.map(lambda label: names.get(label, np.nan)).to_numpy(dtype=float)
     result: dict[str, float | None] = {}
     for kind, values in {"named": codes, "with_none": np.nan_to_num(codes, nan=len(names))}.items():
         comparable = (~np.isnan(values)).sum(axis=0).max() > 1 and len(

@@ -121,7 +121,7 @@ def write_results(
     y = table["label"].map(labels.index).to_numpy()
     probability = table[columns_of(labels)].to_numpy()
     people, episodes = table["subject"].to_numpy(), table["event"].to_numpy()
-    said = probability.argmax(axis=1)
+    predicted = probability.argmax(axis=1)
     scored = partial(weighted_scores_of_all, y, probability)
     result = {
         "model": model,
@@ -131,16 +131,18 @@ def write_results(
         "all_folds": scores(y, probability),
         "intervals_95": crossed_intervals(scored, people, episodes),
         "by_label": scores_by_class(y, probability, people, episodes, labels),
-        "confusion": pd.crosstab(y, said).reindex(range(len(labels)), columns=range(len(labels)), fill_value=0)
+        "confusion": pd.crosstab(y, predicted).reindex(range(len(labels)), columns=range(len(labels)), fill_value=0)
         .to_numpy().tolist(),
-        "by_fold": scores_by(table, "fold", y, said),
-        "by_subject": scores_by(table, "subject", y, said),
+        "by_fold": scores_by(table, "fold", y, predicted),
+        "by_subject": scores_by(table, "subject", y, predicted),
         "n_embargoed": {fold.number: fold.n_embargoed for fold in folds},
         "chosen_on_held_out": chosen_on_held_out(history, folds),
         "cost": cost,
     }  # fmt: skip
     if not leaks(samples, split) and cfg.SELECTION == "inner":
-        result["fold_test"] = fold_test(table, y, said, len(labels), cfg.N_PERMUTATIONS, cfg.SEED)
+        result["fold_test"] = fold_test(
+            table, y, predicted, len(labels), cfg.N_PERMUTATIONS, cfg.SEED
+        )
     if model == cfg.MODELS[0] and cfg.N_PERMUTATIONS_NETWORK:
         result["null"] = network_null(
             folder, split, folds, y, result["all_folds"]["balanced_accuracy"], labels, cfg
@@ -162,9 +164,9 @@ def paired_differences(
     each volume.
     """
     rows = []
-    for one, other in combinations(values, 2):
+    for first, second in combinations(values, 2):
         scored = difference_of(
-            *(partial(weighted_scores_of_all, y, values[model]) for model in (one, other))
+            *(partial(weighted_scores_of_all, y, values[model]) for model in (first, second))
         )
         intervals = crossed_intervals(
             scored, people, episodes, ranges=dict.fromkeys(COMPARED, (-1.0, 1.0))
@@ -172,7 +174,7 @@ def paired_differences(
         whole = scored(np.ones((1, len(y))))
         for name in COMPARED:
             low, high = intervals.get(name, (np.nan, np.nan))
-            rows.append((one, other, name, float(whole[name][0]), low, high))
+            rows.append((first, second, name, float(whole[name][0]), low, high))
     return pd.DataFrame(rows, columns=["model", "other", "score", "difference", "low", "high"])
 
 
@@ -191,10 +193,12 @@ def chosen_on_held_out(history: pd.DataFrame, folds: list[Fold]) -> dict[str, fl
     n = {fold.number: len(fold.test) for fold in folds}
     best = history.groupby("fold")["test_accuracy"].max()
     chosen = history.groupby("fold").apply(
-        lambda part: part["test_accuracy"].iloc[part["val_accuracy"].argmax()]
+        lambda accuracies: accuracies["test_accuracy"].iloc[accuracies["val_accuracy"].argmax()]
     )
     weights = np.array([n[int(fold)] for fold in best.index])
-    accuracy, inner = (float(np.average(part, weights=weights)) for part in (best, chosen))
+    accuracy, inner = (
+        float(np.average(accuracies, weights=weights)) for accuracies in (best, chosen)
+    )
     return {"accuracy": accuracy, "gain": accuracy - inner}
 
 
@@ -205,10 +209,10 @@ def network_null(
     null = []
     for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1):
         table, _ = join_folds(folder, permuted(number), split, folds, len(y))
-        truth, said = (
+        truth, predicted = (
             table["trained_label"].map(labels.index).to_numpy(),
             table[columns_of(labels)].to_numpy().argmax(axis=1),
         )
-        null.append(balanced_accuracies(truth[:, None], said[:, None], len(labels))[0])
+        null.append(balanced_accuracies(truth[:, None], predicted[:, None], len(labels))[0])
     return {"n": len(null), "mean": float(np.mean(null)), "bias": float(np.mean(null) - 1 / len(labels)),
             "p": p_value(observed, np.array(null))}  # fmt: skip

@@ -23,26 +23,26 @@ def scores(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     against the rest), log_loss, calibration_error (of the probability of the answer: Guo et al.
     2017, ICML).
     """
-    said = probability.argmax(axis=1)
+    predicted = probability.argmax(axis=1)
     one_hot = np.eye(probability.shape[1])[y]
     return {
         "n": int(len(y)),
-        "accuracy": float((said == y).mean()),
-        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, said)),
-        "macro_f1": float(metrics.f1_score(y, said, average="macro", zero_division=0)),
-        "mcc": float(metrics.matthews_corrcoef(y, said)),
+        "accuracy": float((predicted == y).mean()),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, predicted)),
+        "macro_f1": float(metrics.f1_score(y, predicted, average="macro", zero_division=0)),
+        "mcc": float(metrics.matthews_corrcoef(y, predicted)),
         "roc_auc": float(metrics.roc_auc_score(one_hot, probability, average="macro")),
         "pr_auc": float(metrics.average_precision_score(one_hot, probability, average="macro")),
         "log_loss": float(metrics.log_loss(y, probability, labels=np.arange(probability.shape[1]))),
-        "calibration_error": expected_calibration_error(said == y, probability.max(axis=1)),
+        "calibration_error": expected_calibration_error(predicted == y, probability.max(axis=1)),
     }
 
 
 def scores_of_values(y: np.ndarray, values: np.ndarray) -> dict[str, float]:
     """Scores of a model without probabilities, from its decision values (n, n_classes): those that need none."""
-    found = weighted_scores_of_all(y, values, np.ones((1, len(y))))
+    all_scores = weighted_scores_of_all(y, values, np.ones((1, len(y))))
     return {"n": len(y)} | {
-        name: float(score[0]) for name, score in found.items() if name != "log_loss"
+        name: float(score[0]) for name, score in all_scores.items() if name != "log_loss"
     }
 
 
@@ -54,14 +54,16 @@ def scores_by_class(
     labels: list[str],
 ) -> dict[str, dict]:
     """Per label, one against the rest: share recognised, precision, ROC and PR AUC with 95 % crossed intervals."""
-    said, result = probability.argmax(axis=1), {}
+    predicted, result = probability.argmax(axis=1), {}
     for number, label in enumerate(labels):
         own = (y == number).astype(int)
         curves = partial(_areas, own, probability[:, number])
         result[label] = {
             "n": int(own.sum()),
-            "recall": float((said[own == 1] == number).mean()),
-            "precision": float(own[said == number].mean()) if (said == number).any() else None,
+            "recall": float((predicted[own == 1] == number).mean()),
+            "precision": float(own[predicted == number].mean())
+            if (predicted == number).any()
+            else None,
             "roc_auc": float(metrics.roc_auc_score(own, probability[:, number])),
             "pr_auc": float(metrics.average_precision_score(own, probability[:, number])),
             "intervals_95": crossed_intervals(curves, people, episodes),
@@ -71,19 +73,19 @@ def scores_by_class(
 
 def _areas(own: np.ndarray, value: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
     """ROC and PR AUC of weighted volumes, (n_samples,) each; NaN where a sample holds no volume of one side."""
-    found = {name: np.full(len(times), np.nan) for name in ("roc_auc", "pr_auc")}
+    areas = {name: np.full(len(times), np.nan) for name in ("roc_auc", "pr_auc")}
     both = (times @ own > 0) & (times @ (1 - own) > 0)
     if both.any():
         values = weighted_scores(own, value, times[both])
-        found["roc_auc"][both], found["pr_auc"][both] = values["auc"], values["pr_auc"]
-    return found
+        areas["roc_auc"][both], areas["pr_auc"][both] = values["auc"], values["pr_auc"]
+    return areas
 
 
 def weighted_scores_of_tables(
-    y: np.ndarray, said: np.ndarray, n_classes: int, times: np.ndarray
+    y: np.ndarray, predicted: np.ndarray, n_classes: int, times: np.ndarray
 ) -> dict[str, np.ndarray]:
     """accuracy, balanced_accuracy, macro_f1 and mcc of weighted volumes: times (n_samples, n) → (n_samples,) each."""
-    cell = np.eye(n_classes**2)[y * n_classes + said]
+    cell = np.eye(n_classes**2)[y * n_classes + predicted]
     return scores_of_tables((times @ cell).reshape(-1, n_classes, n_classes))
 
 
@@ -97,11 +99,11 @@ def weighted_scores_of_all(
         for number in range(n_classes)
     ]
     right = np.maximum(probability[np.arange(len(y)), y], np.finfo(float).eps)
-    found = weighted_scores_of_tables(y, probability.argmax(axis=1), n_classes, times)
+    all_scores = weighted_scores_of_tables(y, probability.argmax(axis=1), n_classes, times)
     for name in ("roc_auc", "pr_auc"):
-        found[name] = np.mean([area[name] for area in areas], axis=0)
-    found["log_loss"] = -(times @ np.log(right)) / times.sum(axis=1)
-    return found
+        all_scores[name] = np.mean([area[name] for area in areas], axis=0)
+    all_scores["log_loss"] = -(times @ np.log(right)) / times.sum(axis=1)
+    return all_scores
 
 
 def scores_of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
@@ -121,10 +123,10 @@ def scores_of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def scores_by(
-    predictions: pd.DataFrame, column: str, y: np.ndarray, said: np.ndarray
+    predictions: pd.DataFrame, column: str, y: np.ndarray, predicted: np.ndarray
 ) -> dict[str, dict]:
     """Number of volumes and accuracy for each person or fold."""
-    correct = pd.Series(said == y).groupby(predictions[column].to_numpy())
+    correct = pd.Series(predicted == y).groupby(predictions[column].to_numpy())
     return {
-        str(key): {"n": int(len(part)), "accuracy": float(part.mean())} for key, part in correct
+        str(key): {"n": int(len(group)), "accuracy": float(group.mean())} for key, group in correct
     }

@@ -207,7 +207,7 @@ def layers_to_compare(model: keras.Model) -> list[str]:
         "pool",
         "dense",
     )
-    return [name for name in names if any(part in name for part in wanted)] + ["logit"]
+    return [name for name in names if any(word in name for word in wanted)] + ["logit"]
 
 
 class LayerMeans:

@@ -50,9 +50,9 @@ def predict(model: keras.Model, X: np.ndarray, rows: np.ndarray, batch: int) -> 
     """Outputs of a model (len(rows), …) for rows of X (n, n_voxels), ``batch`` at a time; the last batch is padded."""
     padded, parts = np.zeros((batch, X.shape[1], 1, 1), dtype=np.float32), []
     for start in range(0, len(rows), batch):
-        part = X[rows[start : start + batch]]
-        padded[: len(part), :, 0, 0] = part
-        parts.append(np.asarray(model.predict_on_batch(padded))[: len(part)])
+        batch_volumes = X[rows[start : start + batch]]
+        padded[: len(batch_volumes), :, 0, 0] = batch_volumes
+        parts.append(np.asarray(model.predict_on_batch(padded))[: len(batch_volumes)])
     return np.concatenate(parts)
 
 

@@ -51,8 +51,8 @@ def balance(samples: pd.DataFrame, kind: str, per_class: int, seed: int) -> pd.D
         return samples
     if kind == "moments":
         drawn = set()
-        for label, part in samples.groupby("label"):
-            moments = part["moment"].unique()
+        for label, of_label in samples.groupby("label"):
+            moments = of_label["moment"].unique()
             drawn |= set(
                 _rng(seed, label).choice(
                     np.sort(moments), min(per_class, len(moments)), replace=False
@@ -62,9 +62,9 @@ def balance(samples: pd.DataFrame, kind: str, per_class: int, seed: int) -> pd.D
     rows = []
     for subject, person in samples.groupby("subject"):
         n = person["label"].value_counts().min()
-        for label, part in person.groupby("label"):
+        for label, of_label in person.groupby("label"):
             rows.append(
-                _rng(seed, f"{subject} {label}").choice(part.index.to_numpy(), n, replace=False)
+                _rng(seed, f"{subject} {label}").choice(of_label.index.to_numpy(), n, replace=False)
             )
     return samples.loc[np.sort(np.concatenate(rows))].reset_index(drop=True)
 

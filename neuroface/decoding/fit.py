@@ -183,39 +183,41 @@ def seed_of_member(seed: int, fold: int, number: int) -> int:
 
 def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:
     started, (_, n_voxels, window_trs) = time.monotonic(), windows.X.shape
-    found = solve(windows.kernel_of(name), windows.y, fold)
+    solution = solve(windows.kernel_of(name), windows.y, fold)
     fitted = np.zeros(len(windows.y))
     fitted[fold.rows] = 1 / len(fold.rows)
     features, mean = weighted_sums(
-        windows.features_of(name), np.stack([found.coefficients, fitted])
+        windows.features_of(name), np.stack([solution.coefficients, fitted])
     )
-    intercept = found.logit_at_mean - float(features @ mean)
+    intercept = solution.logit_at_mean - float(features @ mean)
     if name == "linear-mean":  # the mean over time has the same weight in every volume
         features = np.repeat(features / window_trs, window_trs)
     weights = np.zeros((n_voxels, window_trs))
     weights[windows.regions.get(name, slice(None))] = features.reshape(-1, window_trs)
     network = linear(weights, intercept)
     n_features = features.size // (window_trs if name == "linear-mean" else 1)
-    cost = {"parameters": n_features + 1, "multiply_adds": n_features, "penalty": found.penalty}
-    return _closed_form(network, found.inner_logit, cost, started)
+    cost = {"parameters": n_features + 1, "multiply_adds": n_features, "penalty": solution.penalty}
+    return _closed_form(network, solution.inner_logit, cost, started)
 
 
 def _fit_screened(windows: Windows, fold: Fold) -> Fitted:
     started, (_, n_voxels, window_trs) = time.monotonic(), windows.X.shape
-    found, gains, screen = solve_screened(windows.X, windows.kernel_of("linear"), windows.y, fold)
+    solution, gains, screen = solve_screened(
+        windows.X, windows.kernel_of("linear"), windows.y, fold
+    )
     fitted = np.zeros(len(windows.y))
     fitted[fold.rows] = 1 / len(fold.rows)
     used = gains > 0
     features, mean = weighted_sums(
-        window_features(windows.X, "window", used), np.stack([found.coefficients, fitted])
+        window_features(windows.X, "window", used), np.stack([solution.coefficients, fitted])
     )
     features = features * np.repeat(gains[used], window_trs)
     weights = np.zeros((n_voxels, window_trs))
     weights[used] = features.reshape(-1, window_trs)
-    network = linear(weights, found.logit_at_mean - float(features @ mean))
-    chosen = {"penalty": found.penalty, "share": screen.share, "power": screen.power}
+    network = linear(weights, solution.logit_at_mean - float(features @ mean))
+    chosen = {"penalty": solution.penalty, "share": screen.share, "power": screen.power}
     cost = {"parameters": features.size + 1, "multiply_adds": features.size} | chosen
-    return _closed_form(network, found.inner_logit, cost, started)
+    return _closed_form(network, solution.inner_logit, cost, started)
 
 
 def _fit_second_order(
@@ -225,13 +227,13 @@ def _fit_second_order(
     network = builder(name, windows.mask, window_trs, options)(dtype="float32")
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
     units = network.get_layer("directions").units
-    found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.groupings, units)
-    set_parameters(network, parameters(lambda: _chunks(windows.X), found))
+    fit = solve_second_order(*kernels, window_trs, windows.y, fold, windows.groupings, units)
+    set_parameters(network, parameters(lambda: _chunks(windows.X), fit))
     cost = {
         "parameters": network.count_params(),
         "multiply_adds": multiply_adds(network),
-    } | found.chosen
-    return _closed_form(network, found.inner_logit, cost, started)
+    } | fit.chosen
+    return _closed_form(network, fit.inner_logit, cost, started)
 
 
 def _closed_form(network: keras.Model, inner: np.ndarray, cost: dict, started: float) -> Fitted:

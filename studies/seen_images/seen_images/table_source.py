@@ -31,7 +31,7 @@ class Tables(Source):
     def __init__(self, cfg):
         super().__init__(cfg)
         names = {"trials.tsv": "image and split of each trial", "voxels.tsv": "roi of each voxel"}
-        trials, voxels = (self.need(self.folder / name, what) for name, what in names.items())
+        trials, voxels = (self.need(self.folder / name, content) for name, content in names.items())
         self.trials, self._voxels = _table(trials, "image", "split"), _table(voxels, "roi")
         betas_name = "betas.npy"
         if "subject" in self.trials:

@@ -9,7 +9,7 @@ from typing import Protocol
 from neuroface.attribution.deepexplain import DeepExplainGradients
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM
 from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.method_names import METHODS
 from neuroface.attribution.occlusion import Occlusion
 from neuroface.decoding import load_network, logit_network, predict_logits
 from neuroface.pipeline import keras
@@ -121,9 +121,9 @@ class Explainer:
         n_baselines = len(baselines_of(next(samples.itertuples())))
         at_once = max(1, self.windows_at_once // max(n_baselines, self.recipe.smooth_draws))
         for start in range(0, len(samples), at_once):
-            part = samples.iloc[start : start + at_once]
-            maps[start : start + len(part)], figures = self._explain(X, part, baselines_of)
-            parts.append(pd.DataFrame({"row": part["row"].to_numpy()} | figures))
+            batch = samples.iloc[start : start + at_once]
+            maps[start : start + len(batch)], figures = self._explain(X, batch, baselines_of)
+            parts.append(pd.DataFrame({"row": batch["row"].to_numpy()} | figures))
         return maps, pd.concat(parts, ignore_index=True)
 
     def _explain(self, X, samples, baselines_of) -> tuple[np.ndarray, dict]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface.attribution.baselines import Baselines
-from neuroface.attribution.explainers import Recipe, explainer_of
+from neuroface.attribution.explainer import Recipe, explainer_of
 from neuroface.attribution.files import (
     attribution_file,
     completeness_file,
@@ -129,13 +129,13 @@ class Explaining:
         target = attribution_file(self.folder, *unit[:4])
         files = [seed_file(target, number + 1) for number in range(self.n_seeds)]
         tables = [read_table(completeness_file(file)) for file in files]
-        parts = [open_npy(file) for file in files]
-        means = np.stack([part.mean(axis=0, dtype=np.float64) for part in parts])
+        maps_of_seeds = [open_npy(file) for file in files]
+        means = np.stack([of_seed.mean(axis=0, dtype=np.float64) for of_seed in maps_of_seeds])
         write_npy(seed_means_file(target), means.astype(np.float32))
         partial = target.with_name(PARTIAL + target.name)
-        maps = create_npy(partial, parts[0].shape)
+        maps = create_npy(partial, maps_of_seeds[0].shape)
         for window in range(len(maps)):
-            maps[window] = np.mean([part[window] for part in parts], axis=0)
+            maps[window] = np.mean([of_seed[window] for of_seed in maps_of_seeds], axis=0)
         maps.flush()
         del maps
         numbers = ["logit", "logit_of_baseline", "sum_of_attributions", "gap"]

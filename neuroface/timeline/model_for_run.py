@@ -181,16 +181,16 @@ def _models_of(
     first_tr = samples["first_tr"].to_numpy()
     seen_trs = {fold: first_tr[same_film & is_seen] for fold, is_seen in rows.items()}
     held_out = {fold: first_tr[same_film & (samples["fold"] == fold).to_numpy()] for fold in rows}
-    what = {fold: _seen(run, samples[is_seen]) for fold, is_seen in rows.items()}
+    seen_of_fold = {fold: _seen(run, samples[is_seen]) for fold, is_seen in rows.items()}
 
     def how_much(fold: int) -> tuple:
-        return len(seen_trs[fold]) > 0, sum(what[fold].values()), -quality[fold], fold
+        return len(seen_trs[fold]) > 0, sum(seen_of_fold[fold].values()), -quality[fold], fold
 
     best = min(rows, key=how_much)
     if len(seen_trs[best]) and may_join:
-        seen = {name: any(parts[name] for parts in what.values()) for name in SEEN[1:]}
+        seen = {name: any(parts[name] for parts in seen_of_fold.values()) for name in SEEN[1:]}
         return RunModels(tuple(rows), {SEEN[0]: False} | seen, seen_trs, held_out, distance)
-    seen = {SEEN[0]: len(seen_trs[best]) > 0} | what[best]
+    seen = {SEEN[0]: len(seen_trs[best]) > 0} | seen_of_fold[best]
     return RunModels((best,), seen, seen_trs, held_out, distance)
 
 
@@ -200,8 +200,8 @@ def _seen(run: Run, known: pd.DataFrame) -> dict[str, bool]:
         zip(
             SEEN[1:],
             (
-                bool(part.any())
-                for part in (person & film & (known["run"] == run.run), person, film)
+                bool(windows.any())
+                for windows in (person & film & (known["run"] == run.run), person, film)
             ),
         )
     )
