@@ -5,7 +5,7 @@
 # depend on the number of processes and on how joblib cuts the batches, and random_state does not make them reproducible.
 # Nothing warns. A user saw p fall with the number of processors in 2020 (cosanlab/nltools#363). Needs Python 3.10 or 3.11 (NumPy < 1.24).
 #
-# Output seen on 2026-11-30 (12 people, 100 volumes, 1000 samples, random_state=0; three runs gave 32 and twice 64 samples):
+# Output seen on 2026-11-30 (12 people, 100 volumes, 1000 samples, random_state=0; four runs gave 32, 64, 64, 32 samples):
 #   1 process: ISC 0.087, 999 different samples, p 0.0030, 95 % interval 0.036 to 0.143
 #   2 processes: ISC 0.087, 32 different samples, p 0.0010, 95 % interval 0.020 to 0.148
 set -euo pipefail
