@@ -132,18 +132,35 @@ def surface_pictures(
     _colourbar(figure, axes, scale, unit)
     figure.set_dpi(90)
     canvas = FigureCanvasAgg(figure)
-    frames = []
+    heading = figure.suptitle(title, animated=True)
+    background, frames = None, []
     for column, name in enumerate(columns):
         for axis, panel in zip(axes[0], shown):
             for artist in [*axis.images, *axis.collections]:
                 artist.remove()
             _draw_view(axis, panel, values, scale, column, significant)
-        figure.suptitle(f"{title}: {name}")
-        canvas.draw()
-        figure.set_layout_engine("none")  # the same layout in all frames
+        if background is None:  # what all frames have in common is drawn once
+            background = _without_views(figure, canvas, axes[0])
+        canvas.restore_region(background)
+        for axis in axes[0]:
+            for artist in [*axis.images, *axis.collections]:
+                axis.draw_artist(artist)
+        heading.set_text(f"{title}: {name}")
+        figure.draw_artist(heading)
         frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     plt.close(figure)
     return frames
+
+
+def _without_views(figure, canvas: FigureCanvasAgg, axes):
+    """The pixels of a figure without its views and its heading; its layout is that of all later pictures."""
+    canvas.draw()
+    figure.set_layout_engine("none")
+    of_views = [artist for axis in axes for artist in [*axis.images, *axis.collections]]
+    for artist in of_views:
+        artist.set_animated(True)
+    canvas.draw()
+    return canvas.copy_from_bbox(figure.bbox)
 
 
 def draw_glass_brain(
