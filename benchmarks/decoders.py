@@ -199,10 +199,11 @@ def open_data(name: str, folder: Path):
 
 
 def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Path) -> None:
-    """Fit a model to all folds of a data set and store its held-out and inner logits, and the weights of a linear model."""
+    """Fit a model to all folds of a data set and store its held-out and inner logits, and weights of ridge classifiers."""
     from neuroface.decoding import fit_fold, logit_network, predict_logits
     from neuroface.decoding.closed_form import window_weights
     from neuroface.decoding.fit import seed_of_member
+    from neuroface.decoding.fold_files import is_linear
     from neuroface.face_study import training_settings
 
     windows, samples, folds = open_data(name, folder)
@@ -229,9 +230,8 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
             order,
         )
         logit = predict_logits(logit_network(fitted.network), windows.X, 64, fold.test, order)
-        of_fold = window_weights(fitted.network)
-        if of_fold is not None:
-            weights.append(of_fold)
+        if is_linear(architecture):
+            weights.append(window_weights(fitted.network))
         for kind, which, values in (
             ("held-out", fold.test, logit),
             ("inner", fitted.inner_rows, fitted.inner_logit),
@@ -453,7 +453,7 @@ def file_of(out: Path, name: str, case: str, seed) -> Path:
 
 
 def weights_of(predictions: Path) -> Path:
-    """Weights (n_folds, n_features) of a linear model, beside its predictions; other models have no such file."""
+    """Weights (n_folds, n_features) of ridge classifiers, beside their predictions; other models have no such file."""
     return predictions.with_suffix(".npy")
 
 

@@ -17,6 +17,7 @@ from neuroface.decoding.fold_files import (
     files_of,
     inner_file,
     is_closed_form,
+    is_linear,
     join_folds,
     member_models,
     model_file,
@@ -130,14 +131,17 @@ def stored_members(folder: Path, model: str, split: str, folds: list[Fold]) -> l
 
 
 def _noise_share(folder: Path, members: list[Member], windows: pd.DataFrame) -> float | None:
-    """Share of noise in the weights of fold models; None where intervals do not need it, or a model is not linear."""
+    """Share of noise in the weights of ridge classifiers; None for other models, and where intervals do not need it.
+
+    ``screened_ridge`` is another model here: what its choice of voxels does to the rule was not measured.
+    """
     model, split = members[0].variant, members[0].split
     if not learn_from_each_other(windows, split):
         return None
     models = {model}
     if model == BEST:
         models = {choice["model"] for choice in read_choices(folder, split).values()}
-    if not all(map(is_closed_form, models)):
+    if not all(map(is_linear, models)):
         return None
     files = [model_file(folder, split, member.fold.number, model) for member in members]
     of_folds = [window_weights(load_keras_file(file)) for file in files]
