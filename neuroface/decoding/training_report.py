@@ -246,11 +246,12 @@ def interval_text(intervals: dict, score: str, form: str) -> str:
 
 def intervals_caption(*of_models: dict) -> str:
     """Over what the intervals of a table are, and by what method."""
-    intervals = next((model for model in of_models if model["scores"]), of_models[0])
-    if not intervals["scores"]:
-        return f"No 95 % intervals: {intervals['why_none']}."
+    with_scores = [of_model for of_model in of_models if of_model["scores"]]
+    if not with_scores:
+        return f"No 95 % intervals: {of_models[0]['why_none']}."
+    intervals = with_scores[0]
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
-    widened = max(of_model["widened"] for of_model in of_models)
+    widened = max(of_model["widened"] for of_model in with_scores)
     if widened == 1:
         return f"{text}."
     units, few = intervals["over"], ""
@@ -259,7 +260,7 @@ def intervals_caption(*of_models: dict) -> str:
             "runs",
             " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow.",
         )
-    shares = [of_model.get("noise_share") for of_model in of_models]
+    shares = [of_model.get("noise_share") for of_model in with_scores]
     known = [share for share in shares if share is not None]
     of_weights = ""
     if known:

@@ -71,8 +71,8 @@ def test_onsets_in_milliseconds_are_refused_with_the_first_that_no_scan_can_have
     for path in tmp_path.rglob("*_events.tsv"):
         path.write_text(re.sub(r"(?m)^(\d+)\t(\d+)\t", r"\g<1>000\t\g<2>000\t", path.read_text()))
     problems, done = checked_and_run(tmp_path)
-    for person, problem in zip(("01", "02"), problems):
-        assert f"sub-{person}_task-loc_run-1_events.tsv, line 5: onset 90000" in problem
+    assert "sub-01_task-loc_run-1_events.tsv, line 5: onset 90000" in problems[0]
+    assert not any("sub-02" in problem for problem in problems)  # the same reason stands once
     assert done.returncode == 1 and problems[0] in done.stderr
 
 

@@ -193,7 +193,7 @@ def test_the_demos_films_carry_confounds_and_the_report_shows_them(tiny):
         for model in ("ridge, whole window", "voxel-time CNN", "best by inner validation")
     ]
     for row in ("brightness", "speech", "all of them", *of_bold):
-        assert f"<td>{row}</td>" in table
+        assert f">{row}</td>" in table
     assert "What else differs between the classes" in page
     assert "film regressors alone, movie folds" in tiny.printed[3]
 

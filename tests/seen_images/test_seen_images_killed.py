@@ -10,6 +10,7 @@ import random
 import runpy
 import shutil
 import signal
+import traceback
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,9 +77,13 @@ def killed_at(n: int | None, number: int, config: Path) -> int:
 
         for name in ("replace", "rename", "unlink"):
             setattr(os, name, counted(getattr(os, name)))
-        done = script_here(SCRIPTS[number], config)
-        os.write(write_end, f"{operations} {done.stderr}".encode())
-        os._exit(done.returncode)
+        try:
+            done = script_here(SCRIPTS[number], config)
+            os.write(write_end, f"{operations} {done.stderr}".encode())
+            os._exit(done.returncode)
+        except BaseException:  # the child must not go on as a second test process
+            os.write(write_end, traceback.format_exc().encode())
+            os._exit(1)
     os.close(write_end)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     with os.fdopen(read_end) as told:

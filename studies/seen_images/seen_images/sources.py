@@ -19,8 +19,8 @@ TRAIN, TEST = "train", "test"
 UNUSED = "unused"  # of trials that are in neither set
 NO_SESSION = "all"  # of trials whose table names no session
 READERS = {
-    "demo": "table:Tables",
-    "table": "table:Tables",
+    "demo": "table_source:Tables",
+    "table": "table_source:Tables",
     "nsd": "nsd:NaturalScenes",
     "things": "things:Things",
 }
