@@ -101,7 +101,7 @@ def main():
     )  # fmt: skip
     if cfg.IG_ENGINE == "deepexplain":
         import_deepexplain()  # if it is not installed, stop before any work
-    study = Explained(stage, cfg)
+    study = ExplainedStudy(stage, cfg)
     if "occlusion" in cfg.ATTRIBUTION_METHODS:
         regions = regions_to_occlude(
             cfg.OCCLUSION_REGIONS,
@@ -144,7 +144,7 @@ def main():
     stage.finish(f"attributions of {len(study.samples):,} windows", section)
 
 
-class Explained:
+class ExplainedStudy:
     """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg: FaceSettings):

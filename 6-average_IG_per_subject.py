@@ -337,9 +337,9 @@ def summarize(
             )
         shares = pd.DataFrame(shares)
         write_table(stage.folder / "roi_shares.tsv", shares)
-        for method, of_group in shares.groupby("method", sort=False):
+        for method, of_method in shares.groupby("method", sort=False):
             plot_shares(
-                of_group,
+                of_method,
                 f"Share of absolute attribution ({method})",
                 stage.folder / f"roi_shares_{method}.png",
             )

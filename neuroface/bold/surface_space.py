@@ -246,7 +246,7 @@ def write_surface_space(
         unfetched = next((file for file in _mesh_files(bold, dataset) if not_fetched(file)), None)
         fetch = f", or run: datalad get {unfetched.parent}/*.surf.gii" if unfetched else ""
         stage.leave_out(
-            "clusters of vertices, and figures of surfaces",
+            "what needs a mesh: clusters of vertices, distances, figures of surfaces",
             f"no mesh with {' and '.join(lacking)} was found, so that vertices have no neighbours. Put "
             f"*_hemi-L_*_midthickness.surf.gii and hemi-R of this space into {dataset}{fetch}",
         )

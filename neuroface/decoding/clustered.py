@@ -125,6 +125,11 @@ def cluster_voxels(
     ----------
     X : (n, n_voxels, window_trs). rows : windows of one training set. mask : (x, y, z) bool.
     """
+    if not has_neighbours(mask):
+        raise NeuroFaceError(
+            "clustered_ridge joins neighbouring voxels, and no two voxels of the group mask touch: parcels of tables have "
+            "no neighbours. Remove it from MODELS."
+        )
     step = -(-len(rows) // MOST_WINDOWS)
     means = np.stack([np.asarray(X[row]).mean(axis=1) for row in rows[::step]])
     neighbours = grid_to_graph(*mask.shape, mask=mask)
@@ -133,6 +138,14 @@ def cluster_voxels(
         warnings.filterwarnings("ignore", "the number of connected components", UserWarning)
         agglomeration = FeatureAgglomeration(n_clusters, connectivity=neighbours)
         return agglomeration.fit(means).labels_
+
+
+def has_neighbours(mask: np.ndarray) -> bool:
+    """Whether two voxels of a mask (x, y, z) share a side."""
+    return any(
+        (np.take(mask, range(1, n), axis) & np.take(mask, range(n - 1), axis)).any()
+        for axis, n in enumerate(mask.shape)
+    )
 
 
 def cluster_means(X: np.ndarray, cluster: np.ndarray) -> np.ndarray:

@@ -141,8 +141,8 @@ def _noise_share(folder: Path, members: list[Member], windows: pd.DataFrame) -> 
     models = {model}
     if model == BEST:
         models = {choice["model"] for choice in read_choices(folder, split).values()}
-    if not all(map(is_linear, models)):
-        return None
+    if len(models) > 1 or not all(map(is_linear, models)):
+        return None  # weights of several kinds of models differ for other reasons than noise
     files = [model_file(folder, split, member.fold.number, model) for member in members]
     of_folds = [window_weights(load_keras_file(file)) for file in files]
     weights = [of_fold for of_fold in of_folds if of_fold is not None]

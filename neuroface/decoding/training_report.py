@@ -265,7 +265,7 @@ def intervals_caption(*of_models: dict) -> str:
     of_weights = ""
     if known:
         of_weights = (
-            f" For ridge regression the factor follows from the share of noise in their weights "
+            f" For ridge regression on all voxels or regions the factor follows from the share of noise in their weights "
             f"({min(known):.0%} to {max(known):.0%}), which the differences between fold models tell."
         )
     return (

@@ -187,12 +187,10 @@ def annotate_run(
     """Write a run's annotation, samples, regressors, figure and the page to correct it."""
     rate_hz, rules = cfg.ANNOTATION_HZ, rules_of(cfg)
     table, shown = samples_of_run(folder, films, parts, cfg)
-    length_s = round(
-        max(stretches.onset_s + stretches.end_s - stretches.start_s for stretches in parts), 3
-    )
+    length_s = round(max(part.onset_s + part.end_s - part.start_s for part in parts), 3)
     faces = stretches_of_samples(table["n_faces"] > 0, rate_hz, rules)
     pauses = complement(
-        np.array(sorted((stretches.onset_s, stretches.end_s - stretches.start_s) for stretches in parts)), 0.0, length_s
+        np.array(sorted((part.onset_s, part.end_s - part.start_s) for part in parts)), 0.0, length_s
     )  # fmt: skip
     taken = np.concatenate([faces, pauses])
     rest = complement(

@@ -292,8 +292,9 @@ def _intervals(s: dict, f: dict) -> str:
     return (
         f"{text}, wider where whole {held_out} were held out, because the models of the folds learnt from each other's data "
         f"(Nadeau & Bengio 2003): the variance of what the labels add to a score{within} was counted twice. For ridge "
-        "regression it was counted 1 + 3r − r² − r³ times, where r is the share of noise in their weights, from the "
-        "correlation between the weights of fold models."
+        "regression on all voxels, on their means over time or on regions, the variance of what the labels add was counted "
+        "about 1 + 3r − r² − r³ times, where r is the share of noise in the weights, from the correlation between the "
+        "weights of fold models."
     )
 
 

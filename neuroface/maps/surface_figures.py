@@ -323,7 +323,9 @@ class Hemisphere:
         self.points = mesh["vertices"] @ np.stack([right, up], axis=1)
         grey = 0.62 + 0.16 * np.sign(-mesh["sulcal"][self.triangles].mean(axis=1))
         self.shade = (0.7 + 0.3 * facing[visible]) * grey
-        self.triangle_of_pixel = paint(self.points[self.triangles], PIXEL_MM)
+        triangle_of_pixel = paint(self.points[self.triangles], PIXEL_MM)
+        self.is_brain = triangle_of_pixel >= 0
+        self.triangle_of_brain_pixel = triangle_of_pixel[self.is_brain]
         self.outline = _crossings(self.points, self.triangles, mesh["region"])
 
     def draw(
@@ -335,14 +337,16 @@ class Hemisphere:
         significant: np.ndarray | None = None,
     ) -> None:
         """Add the hemisphere to an axis, ``shift`` mm to the right; values (n_vertices,), NaN where there are no data."""
-        value = np.nan_to_num(values)[self.triangles].mean(axis=1)
+        first, second, third = np.nan_to_num(values)[self.triangles.T]
+        value = (first + second + third) / 3
         covering = opacity(value, scale)[:, None]
-        anatomy = np.repeat(self.shade[:, None], 3, axis=1)
-        colour = covering * COLOURS(scale(value))[:, :3] + (1 - covering) * anatomy
-        seen = self.triangle_of_pixel >= 0
-        picture = np.zeros((*seen.shape, 4), dtype=np.float32)
-        picture[seen, :3], picture[seen, 3] = colour[self.triangle_of_pixel[seen]], 1
-        (left, bottom), (height, width) = self.points.min(axis=0), seen.shape
+        colour = np.ones((len(value), 4), dtype=np.float32)
+        colour[:, :3] = (
+            covering * COLOURS(scale(value))[:, :3] + (1 - covering) * self.shade[:, None]
+        )
+        picture = np.zeros((*self.is_brain.shape, 4), dtype=np.float32)
+        picture[self.is_brain] = colour[self.triangle_of_brain_pixel]
+        (left, bottom), (height, width) = self.points.min(axis=0), self.is_brain.shape
         box = (left + shift, left + shift + width * PIXEL_MM, bottom, bottom + height * PIXEL_MM)
         axis.imshow(picture, extent=box, origin="lower", interpolation="antialiased")
         if significant is not None and significant.any():

@@ -157,8 +157,9 @@ def alike(problems: list[str]) -> list[tuple[str, list[str]]]:
     """Problems of files, ``<path>: <reason>``, of which each reason stands once; and the names of the further files."""
     groups: dict[str, tuple[str, list[str]]] = {}
     for problem in problems:
-        path, _, reason = problem.partition(": ")
-        key = reason if "/" in path else problem
+        path, colon, reason = problem.partition(": ")
+        names_a_file = bool(colon) and "/" in path and " " not in Path(path).name
+        key = reason if names_a_file else problem
         if key in groups:
             groups[key][1].append(Path(path).name)
         else:

@@ -55,7 +55,11 @@ def run_units(
     names = [name_of(unit) if name_of else UnitName(plural, "") for unit in units]
     with Progress(names, n_jobs, plural) as progress:
         if scheduler:
-            _run_on_cluster(work, units, scheduler, progress)
+            texts = [
+                name.name or _called(unit, number, plural)
+                for number, (name, unit) in enumerate(zip(names, units), start=1)
+            ]
+            _run_on_cluster(work, units, scheduler, progress, texts)
         elif n_jobs == 1:
             for number, unit in enumerate(units):
                 with unit_progress(progress.file(number)):
@@ -91,10 +95,12 @@ def _run_in_workers(work, units: list, n_jobs: int, progress: Progress) -> None:
             ) from None
 
 
-def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> None:
+def _run_on_cluster(
+    work, units: list, scheduler: str, progress: Progress, texts: list[str]
+) -> None:
     """Use Dask's client directly: joblib's Dask backend waits forever when a unit kills its workers.
 
-    The machines of a cluster do not say how far a unit is.
+    The machines of a cluster do not say how far a unit is. ``texts``: what messages call each unit.
     """
     try:
         from distributed import CancelledError, Client, TimeoutError
@@ -128,8 +134,8 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
                 client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False)
                 for unit in units
             ]
-            units_of = {str(future.key): unit for future, unit in zip(futures, units)}
-            for future in _as_done(client, futures, units_of):
+            text_of = {str(future.key): text for future, text in zip(futures, texts)}
+            for future in _as_done(client, futures, text_of):
                 progress.count(future.result())
         except TimeoutError:
             raise NeuroFaceError(
@@ -138,7 +144,7 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
             ) from None
         except KilledWorker as error:
             raise NeuroFaceError(
-                f"Several workers died while making {_suspects(client, units_of)}, the last at "
+                f"Several workers died while making {_suspects(client, text_of)}, the last at "
                 f"{error.last_worker.address}, most likely for lack of memory. "
                 f"Give each worker more memory, and run this script again; it resumes."
             ) from None
@@ -153,12 +159,12 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
             ) from None
 
 
-def _as_done(client, futures: list, units_of: dict[str, Any]) -> Iterator:
+def _as_done(client, futures: list, text_of: dict[str, str]) -> Iterator:
     """Futures as they are done. Dask alone would wait for ever for a worker after the last one has died.
 
     Parameters
     ----------
-    units_of : key of a future → its unit.
+    text_of : key of a future → what messages call its unit.
 
     Raises
     ------
@@ -176,7 +182,7 @@ def _as_done(client, futures: list, units_of: dict[str, Any]) -> Iterator:
             if client.nthreads():
                 alone_since_s = None
                 continue
-            died = f"The last Dask worker died while making {_suspects(client, units_of)}"
+            died = f"The last Dask worker died while making {_suspects(client, text_of)}"
             if alone_since_s is None:
                 alone_since_s = time.monotonic()
                 print(f"  {died}; waiting {WAIT_FOR_WORKERS_S} s for another", flush=True)
@@ -186,12 +192,13 @@ def _as_done(client, futures: list, units_of: dict[str, Any]) -> Iterator:
                     f"each worker more, start workers, and run this script again; it resumes."
                 ) from None
         else:
+            alone_since_s = None
             yield from done
 
 
-def _suspects(client, units_of: dict[str, Any]) -> str:
+def _suspects(client, text_of: dict[str, str]) -> str:
     """Units on which most workers died. A worker takes the next unit while it makes one, so there may be two."""
-    keys = list(units_of)
+    keys = list(text_of)
 
     def deaths(dask_scheduler) -> list[int]:  # within a function, so that it is sent by value
         tasks = [dask_scheduler.tasks.get(key) for key in keys]
@@ -199,13 +206,16 @@ def _suspects(client, units_of: dict[str, Any]) -> str:
 
     n_deaths = client.run_on_scheduler(deaths)
     most = max(1, *n_deaths)
-    suspects = [unit for unit, n in zip(units_of.values(), n_deaths) if n == most]
-    return " or ".join(map(_called, suspects)) or "no unit"
+    suspects = [text for text, n in zip(text_of.values(), n_deaths) if n == most]
+    return " or ".join(suspects) or "no unit"
 
 
-def _called(unit) -> str:
-    """How messages call a unit: a run or a file by its name."""
-    return str(getattr(unit, "name", unit))
+def _called(unit, number: int, plural: str) -> str:
+    """How messages call a unit: a run or a file by its name, a fold by its number, others by their place."""
+    if isinstance(unit, (int, str)):
+        return str(unit)
+    name = getattr(unit, "name", None)
+    return name if isinstance(name, str) else f"number {number} of the {plural}"
 
 
 def _carried(folders: list[str]):

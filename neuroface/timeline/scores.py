@@ -62,10 +62,10 @@ def score_run(
     positive : the label whose probability is predicted.
     """
     threshold, chosen_on = threshold_for(run, held_out, positive)
-    scores, aucs = score_timeline(table, threshold)
-    scores["at_training_threshold"]["chosen_on"] = chosen_on
+    of_run, aucs = score_timeline(table, threshold)
+    of_run["at_training_threshold"]["chosen_on"] = chosen_on
     if models.learnt_from_film:
-        scores["rotations"]["p"] = None
+        of_run["rotations"]["p"] = None
     who = {
         "run": run.name,
         "subject": run.subject,
@@ -74,7 +74,7 @@ def score_run(
     }
     # The stimulus of a run; each BIDS run has its own timing.
     who["film"] = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
-    return who | models.seen | scores, aucs
+    return who | models.seen | of_run, aucs
 
 
 def threshold_for(run: Run, held_out: pd.DataFrame, positive: str) -> tuple[float, str]:

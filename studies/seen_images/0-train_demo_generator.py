@@ -60,21 +60,21 @@ class Progress:
     """Prints the mean loss now and then, and the time left."""
 
     def __init__(self, network: str, steps: int):
-        self.part, self.steps, self.started = network, steps, time.monotonic()
+        self.network, self.steps, self.started = network, steps, time.monotonic()
         self.losses: list[float] = []
 
     def __call__(self, step: int, loss: float) -> None:
         if not math.isfinite(loss):
             raise NeuroFaceError(
-                f"Script 0, {self.part}: the loss is {loss} at step {step} of {self.steps}. Nothing of it was saved. Choose "
-                "another SEED."
+                f"Script 0, {self.network}: the loss is {loss} at step {step} of {self.steps}. Nothing of it was saved. "
+                "Choose another SEED."
             )
         self.losses.append(loss)
         if step % 100 == 0 or step == self.steps:
             left = (time.monotonic() - self.started) / step * (self.steps - step) / 60
             mean = sum(self.losses) / len(self.losses)
             print(
-                f"  {self.part}: step {step} of {self.steps}, loss {mean:.4f}, {left:.0f} min left",
+                f"  {self.network}: step {step} of {self.steps}, loss {mean:.4f}, {left:.0f} min left",
                 flush=True,
             )
             self.losses = []

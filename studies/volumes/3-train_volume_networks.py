@@ -20,6 +20,7 @@ Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 Ã— 80 Ã
 """
 
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def main():
 
     names = ["ridge", *(name for name in cfg.BASELINES if name != "ridge")]
     fit = partial(fit_linear, stage, samples, labels, folds, cfg)
-    stage.each(fit, names, "linear models", partial(linear_file, stage))
+    stage.each(fit, names, "linear models", partial(linear_files, stage, cfg.CV_SPLITS))
     linear = {name: read_json(linear_file(stage, name)) for name in names}
 
     networks: dict[str, dict[str, dict]] = {
@@ -130,6 +131,14 @@ def main():
     )
 
 
+def linear_files(stage: Stage, splits: Iterable[str], name: str) -> list[Path]:
+    """The files that :func:`fit_linear` writes; script 4 reads the weights."""
+    files = [values_file(stage, name, split) for split in splits]
+    if name == "screened_ridge":
+        files += [weights_file(stage.folder, split) for split in splits]
+    return [*files, linear_file(stage, name)]
+
+
 def more_networks(old: list, new: list, stamped: dict) -> bool:
     """Whether results still hold under another MODELS: the first is the headline, others may join."""
     return only_more(old, new, stamped) and new[0] == old[0]
@@ -145,7 +154,7 @@ RULES = Rules(
         "BASELINES",
         "N_PERMUTATIONS",
         "N_PERMUTATIONS_NETWORK",
-    ),  # no later script reads what they change
+    ),  # no later script depends on them; script 4 asks for the weights that BASELINES adds
     growing={"MODELS": more_networks, "MODEL_OPTIONS": same_sizes},
 )
 

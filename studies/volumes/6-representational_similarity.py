@@ -211,11 +211,13 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
     rows = []
     untrained = sorted(kind for kind in table["kind"].unique() if kind.startswith("untrained"))
     for distance in DISTANCES:
-        distances = table[table["distance"] == distance]
+        of_distance = table[table["distance"] == distance]
         brain = np.stack(
-            [distances["value"][distances["source"] == who].to_numpy() for who in people]
+            [of_distance["value"][of_distance["source"] == who].to_numpy() for who in people]
         )
-        of_kind = {kind: distances[distances["kind"] == kind] for kind in ("network", *untrained)}
+        of_kind = {
+            kind: of_distance[of_distance["kind"] == kind] for kind in ("network", *untrained)
+        }
         for method in CORRELATIONS:
             low, high = noise_ceiling(brain, method) if len(people) > 1 else (np.nan, np.nan)
             for layer in of_kind["network"]["source"].unique():

@@ -445,7 +445,7 @@ def test_meshes_that_are_not_fetched_are_named(tmp_path):
     run = SimpleNamespace(bold=func / "sub-1_task-a_hemi-L_space-fsaverage6_bold.func.gii")
     left_out = write_mesh_of(tmp_path, run, on_grid(np.ones(18, dtype=bool)))
     ((what, why),) = left_out
-    assert what == "clusters of vertices, and figures of surfaces"
+    assert what == "what needs a mesh: clusters of vertices, distances, figures of surfaces"
     assert why.startswith("no mesh with 9 vertices of hemi-L and 9 vertices of hemi-R was found")
     assert why.endswith(f"or run: datalad get {anat}/*.surf.gii")
 
@@ -578,13 +578,13 @@ def test_without_a_mesh_clusters_and_figures_are_left_out(dataset, tmp_path):
     without = tmp_path / "data"
     shutil.copytree(dataset, without, ignore=shutil.ignore_patterns("*.surf.gii"))
     config, _ = study(dataset, "cifti", DATASET_DIR=str(without), DATA_DIR=str(tmp_path))
-    said = "left out: clusters of vertices, and figures of surfaces: no mesh with 320 vertices"
+    said = "left out: what needs a mesh: clusters of vertices, distances, figures of surfaces: no mesh with 320 vertices"
     for arguments in (("--check",), ()):
         done = run_here(1, config, *arguments)
         assert done.returncode == 0 and said in done.stdout, done.stdout + done.stderr
     assert done.stdout.count(said) == 2
     assert (
-        "clusters of vertices, and figures of surfaces"
+        "what needs a mesh: clusters of vertices, distances, figures of surfaces"
         in (tmp_path / "cifti" / "report.html").read_text()
     )
 

@@ -217,3 +217,15 @@ def test_refitted_models_have_the_weights_of_the_networks(tmp_path):
         for voxels in (slice(0, 50), slice(50, VOXELS)):
             weights = relabelling.weights_of(X[:, voxels], fits, voxels)
             np.testing.assert_allclose(weights[column], stored[voxels], atol=2e-5)
+
+
+def test_parcels_without_neighbours_are_refused():
+    """Parcels of a table lie apart on their grid; scikit-learn would join any two."""
+    mask = np.zeros((4, 4, 4), dtype=bool)
+    mask[::2, ::2, ::2] = True
+    assert not clustered.has_neighbours(mask)
+    X = np.random.default_rng(0).standard_normal((10, int(mask.sum()), 2))
+    with pytest.raises(NeuroFaceError, match="no two voxels of the group mask touch"):
+        clustered.cluster_voxels(X, np.arange(10), mask, 2)
+    mask[1, 0, 0] = True
+    assert clustered.has_neighbours(mask)

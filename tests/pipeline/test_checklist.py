@@ -37,4 +37,10 @@ def test_the_next_command_names_the_experiment_file(monkeypatch):
 
 def test_only_problems_of_files_are_compared():
     sentences = ["First: the same reason.", "Second: the same reason."]
+    sentences += [
+        "/data/a.nii.gz was not fetched. Run: datalad get a.nii.gz",
+        "ROI_FILE = /data/r.nii.gz is not there. Name a file.",
+        "/data/x.nii is a volume, and BOLD has vertices: .dlabel.nii, or .label.gii",
+        "/data/y.nii is not there, and BOLD has vertices: .dlabel.nii, or .label.gii",
+    ]
     assert alike(sentences) == [(sentence, []) for sentence in sentences]

@@ -258,3 +258,11 @@ def test_script_1_on_the_cluster_equals_script_1_alone(cluster, small_dataset, t
         files = sorted(file for file in folder.rglob("*_windows.*") if file.is_file())
         written.append({str(file.relative_to(folder)): file.read_bytes() for file in files})
     assert written[0] == written[1] and len(written[0]) == 12
+
+
+def test_messages_call_a_unit_by_its_name_or_its_place(tmp_path):
+    """Folds hold arrays, which no message should print."""
+    called = workers._called
+    assert called(tmp_path / "sub-7_windows.npy", 1, "runs") == "sub-7_windows.npy"
+    assert called(3, 1, "numbers") == "3"
+    assert called((np.arange(1000),), 4, "folds") == "number 4 of the folds"

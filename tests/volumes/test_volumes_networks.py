@@ -281,7 +281,7 @@ def test_the_map_of_screened_ridge_is_weight_times_value_of_its_fold(volumes, tm
 
 def test_weights_that_an_earlier_version_did_not_write_are_asked_for(volumes, tmp_path):
     file = tmp_path / "screened_ridge_block_weights.npy"
-    with pytest.raises(NeuroFaceError, match="Delete .*screened_ridge.json and run script 3 again"):
+    with pytest.raises(NeuroFaceError, match="Run script 3 again: it fits screened ridge anew"):
         VolumeExplainer(volumes, {}, {}, file, settings())("screened-ridge", np.array([0]), 1)
 
 

@@ -44,7 +44,7 @@ class PictureBatches:
         self._rng = np.random.default_rng(seed)
 
     def batch(self, n: int) -> tuple[torch.Tensor, list[str]]:
-        """PictureBatches (n, 3, PIXELS, PIXELS) in [-1, 1], and captions."""
+        """Pictures (n, 3, PIXELS, PIXELS) in [-1, 1], and captions."""
         scenes = list(random_scenes(n, self._rng).itertuples(index=False))
         pictures = np.stack([draw_scene(scene, self._rng) for scene in scenes])
         captions = [str(self._rng.choice(captions_of(scene))) for scene in scenes]

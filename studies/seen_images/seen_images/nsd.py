@@ -149,7 +149,7 @@ class NaturalScenes(Source):
         else:
             assert self.space is not None  # the atlases of _inside set it
             volumes = stream_masked(file, self._inside, self.space[1])
-            stored = np.concatenate([volume[:, voxels] for volume in volumes])
+            stored = np.concatenate([block[:, voxels] for block in volumes])
         if len(stored) != n:
             raise NeuroFaceError(
                 f"{file} holds {len(stored)} trials, responses.tsv {n} of session {session}. Download it again."

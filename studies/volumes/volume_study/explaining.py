@@ -100,8 +100,7 @@ class VolumeExplainer:
     def _screened_weights(self) -> np.ndarray:
         if not self.weights.exists():
             raise NeuroFaceError(
-                f"{self.weights} is not there: script 3 ran before it wrote weights. Delete "
-                f"{self.weights.with_name('screened_ridge.json')} and run script 3 again."
+                f"{self.weights} is not there. Run script 3 again: it fits screened ridge anew and keeps all networks."
             )
         return open_npy(self.weights)
 

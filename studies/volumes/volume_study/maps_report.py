@@ -121,10 +121,14 @@ def _lead(cfg) -> str:
     chosen = f"{cfg.VOLUMES_PER_EPISODE} per person and episode"
     if cfg.MIN_PROBABILITY > 0:
         chosen += f", only those classified correctly with a probability of {cfg.MIN_PROBABILITY:g} or more"
+    screened = ""
+    if "screened-ridge" in cfg.MAP_METHODS:
+        screened = " Maps of screened ridge are of another model: weight × value of each voxel in its classifier."
     return (
         f"Which voxels support a label in volumes new to the network ({cfg.HELD_OUT_SPLIT} folds)? Volumes, right or "
         f"wrong: {chosen}. A map is the mean over episodes of the label minus the mean over all other episodes, both "
-        f"explained for this label. Occlusion sets boxes of {cfg.BOX_VOXELS}³ voxels back, {cfg.BOX_STRIDE} voxels apart."
+        f"explained for this label. Occlusion sets boxes of {cfg.BOX_VOXELS}³ voxels back, {cfg.BOX_STRIDE} voxels "
+        f"apart.{screened}"
     )
 
 
