@@ -76,7 +76,8 @@ SPLITS: tuple[str, ...] = ("published", "film")
 HELD_OUT_FILM: str | None = None
 # Named regions, e.g. AAL (NIfTI of whole numbers, on the grid of the BOLD). None: ATLAS_FILE.
 REGIONS_FILE: str | None = None
-# Table with the columns index and name; equal names are one region. None: atlas.tsv in DATASET_DIR.
+# Table with the columns index and name; equal names are one region. None: atlas.tsv in DATASET_DIR;
+# of a REGIONS_FILE on the cortical surface the names in that file.
 REGIONS_TABLE: str | None = None
 # Feature spaces whose share in each voxel is measured, one band of regularisation each. Made by the
 # script: "motion energy", "frames", "brightness" (from the chunks of script 1), "cuts", "loudness",

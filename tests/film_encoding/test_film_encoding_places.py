@@ -9,7 +9,7 @@ import re
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import read_surface_labels, write_nifti
+from neuroface.bold import SurfaceSpace, on_grid, read_surface_labels, write_nifti
 from neuroface.pipeline import read_table, write_table
 
 import nibabel as nib
@@ -27,6 +27,8 @@ pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 pytest.importorskip("moten", reason="motion energy needs pymoten: make film-encoding")
 
+from film_encoding.brain_places import Places  # noqa: E402
+from film_encoding.regions import named_regions  # noqa: E402
 from film_encoding.study import STUDY  # noqa: E402
 
 FOLDER = ROOT / "studies" / "film_encoding"
@@ -361,6 +363,30 @@ def test_an_atlas_on_another_mesh_is_refused(dataset):
     other = BrainModelAxis.from_surface(np.arange(50), 50, "CortexLeft")
     with pytest.raises(NeuroFaceError, match="has 40 vertices of cortex_left, the BOLD 50"):
         read_surface_labels(dataset / ATLASES["cifti"], other, "ATLAS_FILE")
+
+
+def test_names_of_regions_on_a_surface(dataset, tmp_path):
+    """Those in the file, or those of the table that the user named; a table that is not there is refused."""
+    axis = brain_models(np.arange(N_VERTICES))
+    surface = SurfaceSpace(axis, True, {})
+    places = Places(on_grid(np.ones(len(axis), dtype=bool)), np.eye(4), surface=surface)
+    labels, _ = read_surface_labels(dataset / ATLASES["cifti"], axis, "REGIONS_FILE")
+
+    def regions_with(table):
+        cfg = SimpleNamespace(
+            REGIONS_FILE=str(dataset / ATLASES["cifti"]),
+            REGIONS_TABLE=table and str(table),
+        )
+        return named_regions(cfg, places)
+
+    own = regions_with(None)
+    assert list(own) == ["bright", "other"]
+    np.testing.assert_array_equal(own["bright"], labels == 1)
+    table = tmp_path / "names.tsv"
+    write_table(table, pd.DataFrame({"index": [2, 1], "name": ["V2", "V1"]}))
+    np.testing.assert_array_equal(regions_with(table)["V2"], labels == 2)
+    with pytest.raises(NeuroFaceError, match="REGIONS_TABLE = .*gone.tsv is not there"):
+        regions_with(tmp_path / "gone.tsv")
 
 
 def test_places_that_the_atlas_lacks_have_label_0(dataset):

@@ -130,6 +130,17 @@ def test_what_a_data_set_has_in_its_own_places(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("regions", ["own.dlabel.nii", "own_hemi-L.label.gii"])
+def test_the_table_of_the_data_set_does_not_name_regions_on_a_surface(
+    tmp_path, monkeypatch, regions
+):
+    own = load(tmp_path, monkeypatch, REGIONS_FILE=str(tmp_path / regions))
+    assert own.REGIONS_TABLE is None
+    table = str(tmp_path / "names.tsv")
+    named = load(tmp_path, monkeypatch, REGIONS_FILE=str(tmp_path / regions), REGIONS_TABLE=table)
+    assert named.REGIONS_TABLE == table
+
+
 def as_lists(value):
     return [as_lists(part) for part in value] if isinstance(value, (tuple, list)) else value
 
