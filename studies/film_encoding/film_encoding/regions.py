@@ -32,7 +32,8 @@ def named_regions(cfg, places: Places) -> dict[str, np.ndarray]:
         ]
         names_of_file = np.full(len(labels), "")
     else:
-        labels, names_of_file = surface_labels(places, atlas, "REGIONS_FILE")
+        used_by = "REGIONS_TABLE" if cfg.REGIONS_TABLE else None
+        labels, names_of_file = surface_labels(places, atlas, "REGIONS_FILE", used_by)
     if cfg.REGIONS_TABLE is None:
         if not names_of_file.any():
             raise NeuroFaceError(
