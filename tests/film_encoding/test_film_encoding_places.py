@@ -349,7 +349,10 @@ def test_the_caption_of_the_clip_names_bold_only_where_a_brain_is_drawn(studies)
 
 def test_reports_say_what_the_places_are(studies):
     pages = {kind: study.page for kind, study in studies.items()}
-    assert "Of the parcels with a value in all people, we kept the 70%" in pages["parcels"]
+    assert (
+        f"Of the parcels in columns 1 to {N_PLACES} with a value in all people, we kept the 70%"
+        in pages["parcels"]
+    )
     assert "Of the vertices and voxels in 2 parcels of the atlas own.dlabel.nii" in pages["cifti"]
     assert "Of the vertices in 2 parcels of the atlas own_hemi-L.label.gii" in pages["gifti"]
     assert "Of the voxels in 2 parcels of the atlas atlas.nii.gz" in pages["volume"]
