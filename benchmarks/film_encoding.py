@@ -370,14 +370,14 @@ def banded_features() -> list[np.ndarray]:
     return [gaussian_filter1d(values, 2, axis=0).astype(np.float32) for values in noise]
 
 
-def banded_kernels(delays: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def banded_kernels(delays_trs: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Kernels (4, n_train, n_train) and (4, n_test, n_train) of the spaces at some delays."""
     from film_encoding.ridge import band_kernels, delayed
 
     import pandas as pd
 
     table = pd.DataFrame({"film": "a", "chunk": np.arange(BANDED_TRS)})
-    columns = [delayed({"a": values}, table, delays) for values in banded_features()]
+    columns = [delayed({"a": values}, table, delays_trs) for values in banded_features()]
     return band_kernels([(values[:BANDED_TRAIN], values[BANDED_TRAIN:]) for values in columns])
 
 
@@ -400,7 +400,7 @@ def response(case: str, folder: Path) -> dict:
 
     _, way, n_voxels, n_tries = case.split(":")
     models = [(delay,) for delay in BANDED_DELAYS] if way.startswith("one") else [BANDED_DELAYS]
-    kernels_of_delays = [banded_kernels(delays) for delays in models]
+    kernels_of_delays = [banded_kernels(delays_trs) for delays_trs in models]
     bold, blocks = banded_bold(int(n_voxels)), np.arange(BANDED_TRAIN) * 5 // BANDED_TRAIN
     weights = random_weights(len(BANDED_WIDTHS), int(n_tries), 0)
     started = time.process_time()

@@ -19,7 +19,7 @@ from nibabel.cifti2 import BrainModelAxis, LabelAxis
 
 
 def read_surface_labels(
-    path: Path, places: BrainModelAxis, setting: str
+    path: Path, places: BrainModelAxis, setting: str, used_by: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels of an atlas at the places of a study on the surface.
 
@@ -29,6 +29,7 @@ def read_surface_labels(
     ----------
     path : ``.dlabel.nii``, ``.label.gii`` of the left hemisphere, or whole numbers in ``.dscalar.nii`` or ``.shape.gii``.
     places : of the study's data. setting : the setting that names the file, for messages.
+    used_by : the setting that takes labels by their number, in both hemispheres; None: they are taken by name.
 
     Returns
     -------
@@ -37,7 +38,8 @@ def read_surface_labels(
     Raises
     ------
     NeuroFaceError
-        If the file is not there, is a volume, holds no whole numbers, or has another mesh or grid.
+        If the file is not there, is a volume, holds no whole numbers, or has another mesh or grid; if labels are taken by
+        their number, and one number has another name in each hemisphere.
     """
     if not path.is_file():
         raise NeuroFaceError(
@@ -57,6 +59,8 @@ def read_surface_labels(
         )
     labels = np.rint(values[0]).astype(np.int32)
     names = _names(path, labels, atlas.brain_models)
+    if used_by is not None and is_gifti(path):
+        _check_shared_numbers(labels, names, atlas.brain_models, f"{setting} = {path}", used_by)
     positions = _positions_in(atlas.brain_models, places, path, setting)
     there = positions >= 0
     return np.where(there, labels[positions], 0), np.where(there, names[positions], "")
@@ -80,6 +84,30 @@ def _names(path: Path, labels: np.ndarray, brain_models: BrainModelAxis) -> np.n
     for here, table in tables:
         names[here] = [table.get(int(number), "") for number in labels[here]]
     return names.astype(str)
+
+
+def _check_shared_numbers(
+    labels: np.ndarray, names: np.ndarray, brain_models: BrainModelAxis, source: str, used_by: str
+) -> None:
+    """Raise if a label other than 0 has another name in each hemisphere; labels and names (n_places,)."""
+    left, right = (
+        dict(zip(labels[brain_models.name == side], names[brain_models.name == side]))
+        for side in ("CIFTI_STRUCTURE_CORTEX_LEFT", "CIFTI_STRUCTURE_CORTEX_RIGHT")
+    )
+    shared = sorted((left.keys() & right.keys()) - {0})
+    differ = [
+        number
+        for number in shared
+        if left[number] and right[number] and left[number] != right[number]
+    ]
+    if differ:
+        number = differ[0]
+        raise NeuroFaceError(
+            f"{source}: label {number} is {str(left[number])!r} in the left hemisphere and {str(right[number])!r} in the "
+            f"right one ({len(differ)} of {len(shared)} shared labels differ), and {used_by} takes a number in both. "
+            "Number the right hemisphere after the left one: add the largest label of hemi-L to the labels of hemi-R but "
+            "0, in its data and in its table of names."
+        )
 
 
 def _positions_in(

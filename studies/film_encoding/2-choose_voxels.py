@@ -6,8 +6,9 @@ largest, computed on that fold's training volumes only.
 
 Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
 Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,)
-            int32, in its C order; of tables parcels.tsv, of BOLD on the cortical surface the mask as
-            .dscalar.nii or .shape.gii and mesh_hemi-<L or R>.surf.gii; own_masks/ of both
+            int32, in its C order; places.json, how many of them lack values; of tables parcels.tsv,
+            of BOLD on the cortical surface the mask as .dscalar.nii or .shape.gii and
+            mesh_hemi-<L or R>.surf.gii; own_masks/ of both
           2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels)
             float32; row t is the volume nearest to t · TR_S after the film began;
             <film>_baseline.npy (n_voxels,) float32
@@ -199,7 +200,7 @@ def describe_voxels(
     section.numbers(
         {
             "people": f"{len(people)}",
-            f"{places.words} in the parcels": f"{len(places):,}",
+            f"{places.words} to choose from": f"{len(places):,}",
             f"{places.words} chosen": f"{chosen:,}",
         }
     )

@@ -66,8 +66,14 @@ def main():
     else:
         positions = positions[voxels]
     inside = {name: here[voxels] for name, here in regions.items() if here[voxels].any()}
-    for name in (name for name in regions if name not in inside):
-        stage.leave_out(name, "none of its voxels was chosen by script 2")
+    without_voxels = [name for name in regions if name not in inside]
+    if places.parcels and without_voxels:  # one line: each parcel is a region of its own
+        stage.leave_out(
+            f"{len(without_voxels)} of {len(regions)} parcels", "script 2 did not choose them"
+        )
+    elif not places.parcels:
+        for name in without_voxels:
+            stage.leave_out(name, "none of its voxels was chosen by script 2")
     tables = {}
     for method in METHODS:
         values = np.array(open_npy(stage.folder / f"{method}.npy"))

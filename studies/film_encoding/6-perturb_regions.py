@@ -46,6 +46,7 @@ from film_encoding.perturbation import (
     test_against_each,
 )
 from film_encoding.perturbation_report import (
+    describe_concepts,
     describe_localizer,
     describe_perturbations,
     draw_losses,
@@ -106,9 +107,9 @@ def main():
 
     search = partial(find_concept, stage.folder, held_out, named, places, cfg)
     stage.each(search, list(cfg.CONCEPTS), "concepts", partial(concept_file, stage.folder))
-    concepts = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
-    concepts = pd.concat(concepts) if concepts else pd.DataFrame()
-    write_table(stage.folder / "concepts.tsv", concepts)
+    rows_of_concepts = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
+    concept_table = pd.concat(rows_of_concepts) if rows_of_concepts else pd.DataFrame()
+    write_table(stage.folder / "concepts.tsv", concept_table)
     show = partial(run_localizer, stage.folder, held_out, named, places, cfg)
     localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
     stage.each(show, localizer, "localizers", lambda _: localizer_files(stage.folder))
@@ -118,7 +119,8 @@ def main():
     if cfg.CONCEPTS and places.positions_mm() is None:
         stage.leave_out("p of a concept's region", places.why_no_positions)
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
-    section = describe_perturbations(stage.folder, table, concepts, read_table(cases), cfg)
+    section = describe_perturbations(stage.folder, table, read_table(cases), cfg)
+    describe_concepts(section, concept_table, bool(places.parcels))
     if localizer:
         describe_localizer(section, stage.folder, cfg)
     stage.finish(f"{len(units)} perturbations and {len(cfg.CONCEPTS)} concepts", section)
@@ -309,7 +311,8 @@ def find_concept(
     shares = shares_of_regions(
         np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
     )
-    best = shares.sort_values("share_of_top").iloc[-1]
+    # Parcels in the top share are alike in it: each is a region of its own.
+    best = shares.sort_values(["share_of_top", "mean"]).iloc[-1]
     looks_in_mask = held_out.in_mask(looks, places.mask)
     target = folder / f"concept_{name}.nii.gz"
     write_map(target, looks_in_mask, places.mask, places.affine, cfg.TR_S)

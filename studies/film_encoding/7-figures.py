@@ -236,10 +236,8 @@ def describe_figures(
         f"{film}, and what was reconstructed of it, at evenly spaced moments.",
     )
     section.figure(stage.folder / "strip.png", "The film, and what was reconstructed of it.")
-    section.page(
-        stage.folder / "clip.html",
-        "The same as a film (clip.mp4), with the measured BOLD that the reconstructions come from.",
-    )
+    brain = ", with the measured BOLD that the reconstructions come from" if drawn else ""
+    section.page(stage.folder / "clip.html", f"The same as a film (clip.mp4){brain}.")
     if drawn:
         section.figure(
             stage.folder / "surface_r.png",

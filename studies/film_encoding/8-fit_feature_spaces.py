@@ -16,7 +16,8 @@ Writes    8-encoding/regions.tsv, a row per region: r, r / noise ceiling, unique
             surface also .tsv, .dscalar.nii or .shape.gii
           8-encoding/scores/<subject>_<what>.npy (n_voxels,) or (n_spaces, n_voxels): r, r2,
             product, unique, partial, p
-          8-encoding/mask.nii.gz, parcels.npy, bold/, features/: what these were made from; unique.png
+          8-encoding/mask.nii.gz, parcels.npy, places.json, bold/, features/: what these were made
+            from; unique.png
 Settings  SEED, EXCLUDE, INCLUDE, FILMS, BIDS_FILTER, FILM_EVENT, FILM_RUNS, TR_S, ATLAS_FILE, PARCELS,
           DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, DELAY_TRS, N_FOLDS, EMBARGO_TRS,
           FEATURES, FEATURE_DIR, FEATURE_RESPONSE, EACH_PERSON, RIDGE_DELAYS_TRS, N_RIDGE_TRIES,

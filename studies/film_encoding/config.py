@@ -54,7 +54,8 @@ FILM_RUNS: str = "one"
 # (Kong 2022 order), 2 mm.
 ATLAS_FILE: str | None = None
 # Label ranges of the atlas, both ends included, that contain the voxels to choose from: here the
-# visual parcels. Parcels of a table have the number of their column, from 1.
+# visual parcels. Parcels of a table have the number of their column, from 1. On the cortical surface a
+# number counts in both hemispheres.
 PARCELS: tuple[tuple[int, int], ...] = ((420, 450), (478, 500), (910, 940), (976, 1000))
 # Noise that is removed from each run first (../../docs/cleaning.md). "auto": "detrend", unless the
 # series state that they were filtered, as those of Emo-FilM do. "detrend": a linear trend and the
@@ -76,7 +77,8 @@ SPLITS: tuple[str, ...] = ("published", "film")
 HELD_OUT_FILM: str | None = None
 # Named regions, e.g. AAL (NIfTI of whole numbers, on the grid of the BOLD). None: ATLAS_FILE.
 REGIONS_FILE: str | None = None
-# Table with the columns index and name; equal names are one region. None: atlas.tsv in DATASET_DIR.
+# Table with the columns index and name; equal names are one region. None: atlas.tsv in DATASET_DIR;
+# of a REGIONS_FILE on the cortical surface the names in that file.
 REGIONS_TABLE: str | None = None
 # Feature spaces whose share in each voxel is measured, one band of regularisation each. Made by the
 # script: "motion energy", "frames", "brightness" (from the chunks of script 1), "cuts", "loudness",

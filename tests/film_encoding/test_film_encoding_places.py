@@ -9,7 +9,7 @@ import re
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import read_surface_labels, write_nifti
+from neuroface.bold import SurfaceSpace, on_grid, read_surface_labels, write_nifti
 from neuroface.pipeline import read_table, write_table
 
 import nibabel as nib
@@ -27,6 +27,8 @@ pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 pytest.importorskip("moten", reason="motion energy needs pymoten: make film-encoding")
 
+from film_encoding.brain_places import Places  # noqa: E402
+from film_encoding.regions import named_regions  # noqa: E402
 from film_encoding.study import STUDY  # noqa: E402
 
 FOLDER = ROOT / "studies" / "film_encoding"
@@ -205,7 +207,8 @@ def studies(dataset):
             assert done.returncode == 0, done.stderr
             printed[number] = done.stdout
         root = dataset.parent / kind
-        results[kind] = SimpleNamespace(root=root, printed=printed, checked=checked)
+        page = (root / "report.html").read_text()
+        results[kind] = SimpleNamespace(root=root, printed=printed, checked=checked, page=page)
     return results
 
 
@@ -320,13 +323,50 @@ def test_saliency_of_regions_has_a_p_only_where_places_have_positions(studies):
     assert "left out: random regions and p of regions" in studies["parcels"].printed[5]
 
 
+def test_the_parcel_of_a_concept_is_that_with_the_largest_pattern(studies):
+    folder = studies["parcels"].root / "6-perturbations"
+    pattern = read_table(folder / "concept_faces.tsv").iloc[0, 1:].astype(float)
+    concept = read_table(folder / "concepts.tsv").iloc[0]
+    assert concept["top_region"] == pattern.abs().idxmax()
+    assert "Parcel: the one with the largest |pattern|" in studies["parcels"].page
+    assert "Region: the one with most of the top voxels" in studies["cifti"].page
+
+
+def test_parcels_that_were_not_chosen_are_one_line(studies):
+    n_chosen = len(read_table(studies["parcels"].root / "5-saliency" / "regions_gradient.tsv"))
+    assert 0 < n_chosen < N_PLACES - 1
+    line = f"left out: {N_PLACES - 1 - n_chosen} of {N_PLACES - 1} parcels: script 2 did not choose"
+    assert line in studies["parcels"].printed[5]
+    assert "none of its voxels was chosen" not in studies["parcels"].printed[5]
+
+
+def test_the_caption_of_the_clip_names_bold_only_where_a_brain_is_drawn(studies):
+    drawn = "The same as a film (clip.mp4), with the measured BOLD"
+    assert drawn in studies["cifti"].page
+    assert "The same as a film (clip.mp4)." in studies["parcels"].page
+    assert drawn not in studies["parcels"].page
+
+
 def test_reports_say_what_the_places_are(studies):
-    pages = {kind: (study.root / "report.html").read_text() for kind, study in studies.items()}
-    assert "Of the parcels with a value in all people, we kept the 70%" in pages["parcels"]
+    pages = {kind: study.page for kind, study in studies.items()}
+    assert (
+        f"Of the parcels in columns 1 to {N_PLACES} with a value in all people, we kept the 70%"
+        in pages["parcels"]
+    )
     assert "Of the vertices and voxels in 2 parcels of the atlas own.dlabel.nii" in pages["cifti"]
     assert "Of the vertices in 2 parcels of the atlas own_hemi-L.label.gii" in pages["gifti"]
     assert "Of the voxels in 2 parcels of the atlas atlas.nii.gz" in pages["volume"]
     assert "its mask costs the group 1 voxels" in studies["parcels"].printed[2]
+
+
+def test_places_without_values_are_named_again_when_script_2_is_resumed(studies, dataset):
+    first = studies["parcels"].printed[2]
+    resumed = script_here(SCRIPTS[2], config_of(dataset, "parcels")).stdout
+    for line in (
+        "left out: 1 of 80 places: they lack values in somebody",
+        "left out: sub-02: its mask costs the group 1 voxels",
+    ):
+        assert line in first and line in resumed
 
 
 # ---------------------------------------------------------------- what is not possible is one sentence
@@ -361,6 +401,52 @@ def test_an_atlas_on_another_mesh_is_refused(dataset):
     other = BrainModelAxis.from_surface(np.arange(50), 50, "CortexLeft")
     with pytest.raises(NeuroFaceError, match="has 40 vertices of cortex_left, the BOLD 50"):
         read_surface_labels(dataset / ATLASES["cifti"], other, "ATLAS_FILE")
+
+
+def test_names_of_regions_on_a_surface(dataset, tmp_path):
+    """Those in the file, or those of the table that the user named; a table that is not there is refused."""
+    axis = brain_models(np.arange(N_VERTICES))
+    surface = SurfaceSpace(axis, True, {})
+    places = Places(on_grid(np.ones(len(axis), dtype=bool)), np.eye(4), surface=surface)
+    labels, _ = read_surface_labels(dataset / ATLASES["cifti"], axis, "REGIONS_FILE")
+
+    def regions_with(table):
+        cfg = SimpleNamespace(
+            REGIONS_FILE=str(dataset / ATLASES["cifti"]),
+            REGIONS_TABLE=table and str(table),
+        )
+        return named_regions(cfg, places)
+
+    own = regions_with(None)
+    assert list(own) == ["bright", "other"]
+    np.testing.assert_array_equal(own["bright"], labels == 1)
+    table = tmp_path / "names.tsv"
+    write_table(table, pd.DataFrame({"index": [2, 1], "name": ["V2", "V1"]}))
+    np.testing.assert_array_equal(regions_with(table)["V2"], labels == 2)
+    with pytest.raises(NeuroFaceError, match="REGIONS_TABLE = .*gone.tsv is not there"):
+        regions_with(tmp_path / "gone.tsv")
+
+
+def test_a_number_that_is_another_region_in_each_hemisphere_is_refused(tmp_path):
+    """Where labels are taken by number; by name they are apart."""
+    labels = np.repeat([0, 1, 2, 3], N_VERTICES // 4).astype(np.int32)
+    named = {
+        "L": {0: "???", 1: "both", 2: "V1", 3: "V2"},
+        "R": {0: "wall", 1: "both", 2: "V3", 3: "V4"},
+    }
+    for side, table in named.items():
+        array = nib.gifti.GiftiDataArray(labels, "NIFTI_INTENT_LABEL", "NIFTI_TYPE_INT32")
+        write_gifti(tmp_path / f"twice_hemi-{side}.label.gii", [array], table)
+    atlas = tmp_path / "twice_hemi-L.label.gii"
+    places = brain_models(np.arange(N_VERTICES))
+    says = (
+        "label 2 is 'V1' in the left hemisphere and 'V3' in the right one .2 of 3 .* PARCELS takes"
+    )
+    with pytest.raises(NeuroFaceError, match=says):
+        read_surface_labels(atlas, places, "ATLAS_FILE", "PARCELS")
+    _, names = read_surface_labels(atlas, places, "REGIONS_FILE")
+    n_names = pd.Series(names[labels.size : 2 * labels.size]).value_counts()
+    assert n_names.to_dict() == {name: N_VERTICES // 4 for name in named["R"].values()}
 
 
 def test_places_that_the_atlas_lacks_have_label_0(dataset):

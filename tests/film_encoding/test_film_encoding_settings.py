@@ -12,7 +12,7 @@ from conftest import ROOT, write_config
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 
-from film_encoding.methods_text import PUBLISHED  # noqa: E402
+from film_encoding.methods_text import PUBLISHED, methods  # noqa: E402
 from film_encoding.study import STUDY  # noqa: E402
 from film_encoding.variants import (
     Variant,
@@ -128,6 +128,41 @@ def test_what_a_data_set_has_in_its_own_places(tmp_path, monkeypatch):
     assert cfg.REGIONS_FILE == str(tmp_path / "aal.nii") and cfg.REGIONS_TABLE == str(
         tmp_path / "set" / "atlas.tsv"
     )
+
+
+@pytest.mark.parametrize("regions", ["own.dlabel.nii", "own_hemi-L.label.gii"])
+def test_the_table_of_the_data_set_does_not_name_regions_on_a_surface(
+    tmp_path, monkeypatch, regions
+):
+    own = load(tmp_path, monkeypatch, REGIONS_FILE=str(tmp_path / regions))
+    assert own.REGIONS_TABLE is None
+    table = str(tmp_path / "names.tsv")
+    named = load(tmp_path, monkeypatch, REGIONS_FILE=str(tmp_path / regions), REGIONS_TABLE=table)
+    assert named.REGIONS_TABLE == table
+
+
+@pytest.mark.parametrize(
+    "response, delays_trs, says",
+    [
+        ("one delay", (0, 1), "at one of the delays of 4 and 5 volumes, chosen for each voxel"),
+        ("one delay", (0,), "brightness, at a delay of 4 volumes, for the mean"),
+        ("shifted hrf", (-1, 1), "moved by one of -1 and 1 volumes, chosen for each voxel"),
+        ("shifted hrf", (1,), "which was moved by 1 volumes, for the mean"),
+    ],
+)
+def test_methods_text_says_that_a_delay_was_chosen_only_among_several(
+    tmp_path, monkeypatch, response, delays_trs, says
+):
+    cfg = load(
+        tmp_path,
+        monkeypatch,
+        FEATURES=("brightness",),
+        FEATURE_RESPONSE=response,
+        RIDGE_DELAYS_TRS=delays_trs,
+    )
+    versions = {"neuroface": "1", "himalaya": "1", "pymoten": "1"}
+    text, _ = methods(tmp_path, vars(cfg), {8}, versions, "abc", set())
+    assert says in text
 
 
 def as_lists(value):

@@ -8,7 +8,6 @@ from film_encoding.responses import read_labels
 from neuroface.bold import (
     Run,
     SurfaceSpace,
-    describe_costs,
     describe_surface,
     is_parcels,
     is_surface,
@@ -130,31 +129,40 @@ def atlas_labels(
         n_parcels = len(read_parcels(bold)[0])
         return on_grid(np.arange(1, n_parcels + 1, dtype=np.int32)), False
     if is_surface(bold):
-        labels, _ = read_surface_labels(path, describe_surface(bold).brain_models, setting)
+        labels, _ = read_surface_labels(
+            path, describe_surface(bold).brain_models, setting, "PARCELS"
+        )
         return on_grid(labels), False
     return read_labels(path, shape, affine, setting)
 
 
-def measured_places(stage, runs: Iterable[Run], shape: tuple[int, ...]) -> np.ndarray:
-    """Places (x, y, z) bool that have values in all runs of all people; all voxels of volumes.
+def measured_places(
+    stage, runs: Iterable[Run], shape: tuple[int, ...]
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Places that have values in all runs of all people; all voxels of volumes.
 
-    People whose missing places cost 1 % or more are named among what is left out.
+    Returns
+    -------
+    measured (x, y, z) bool; costs, person → places that are lost because this person alone lacks values.
     """
     of_files = {run.bold: replace(run, film=None) for run in runs}
     by_person = sorted(of_files.values(), key=lambda run: run.subject)
     if not (is_parcels(by_person[0].bold) or is_surface(by_person[0].bold)):
-        return np.ones(shape, dtype=bool)
+        return np.ones(shape, dtype=bool), {}
     with_masks, computed = with_computed_masks(stage, by_person, None)
     print(f"  {computed}")
     group = shared_mask(with_masks, 1.0, None)
-    for subject, why in describe_costs(group.costs, int(group.mask.sum())):
-        stage.leave_out(subject, why)
-    return group.mask
+    return group.mask, group.costs
 
 
-def surface_labels(places: Places, path: Path, setting: str) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and their names in the file, (n_places,) each, of the places of a mask on a surface."""
+def surface_labels(
+    places: Places, path: Path, setting: str, used_by: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and their names in the file, (n_places,) each, of the places of a mask on a surface.
+
+    ``used_by`` is that of :func:`neuroface.bold.read_surface_labels`.
+    """
     assert places.surface is not None
-    labels, names = read_surface_labels(path, places.surface.brain_models, setting)
+    labels, names = read_surface_labels(path, places.surface.brain_models, setting, used_by)
     used = off_grid(places.mask, len(labels))
     return labels[used], names[used]

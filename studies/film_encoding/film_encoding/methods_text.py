@@ -77,7 +77,10 @@ def _data(s: dict, root: Path) -> str:
     )
     places = words_of_places(root / "2-voxels", "mask")
     if places == "parcels":
-        kept = f"Of the parcels with a value in all people, we kept {share}."
+        columns = _and(
+            [f"{first} to {last}" if first < last else first for first, last in s["PARCELS"]]
+        )
+        kept = f"Of the parcels in columns {columns} with a value in all people, we kept {share}."
     else:
         n_labels = sum(last - first + 1 for first, last in s["PARCELS"])
         kept = f"Of the {places} in {n_labels} parcels of the atlas {atlas}, we kept {share}."
@@ -178,11 +181,15 @@ def _perturbations(s: dict) -> str:
 def _encoding(s: dict) -> str:
     hrf = "convolved with SPM's canonical haemodynamic response"
     chosen = "chosen for each voxel within the training films"
+    delays, moved = f"at {_delays(s)}", f"{_and(sorted(s['RIDGE_DELAYS_TRS']))} volumes"
+    is_chosen = len(s["RIDGE_DELAYS_TRS"]) > 1
     response = {
-        "delays": f"at {_delays(s)}",
+        "delays": delays,
         "hrf": hrf,
-        "one delay": f"at one of the {_delays(s)}, {chosen}",
-        "shifted hrf": f"{hrf}, which was moved by one of {_and(sorted(s['RIDGE_DELAYS_TRS']))} volumes, {chosen}",
+        "one delay": f"at one of the {_delays(s)}, {chosen}" if is_chosen else delays,
+        "shifted hrf": f"{hrf}, which was moved by one of {moved}, {chosen}"
+        if is_chosen
+        else f"{hrf}, which was moved by {moved}",
     }[s["FEATURE_RESPONSE"]]
     people = " and for every person" if s["EACH_PERSON"] else ""
     return (

@@ -25,7 +25,11 @@ OF_REGIONS = (
 OF_CONCEPTS = (
     "Concept activation vectors, in brackets the mean of concepts shifted in time. Accuracy: balanced, in blocks of time "
     "left out. Sensitivity: share of held-out moments with the concept whose SSIM grows along the vector; 0.5 if it does "
-    "not matter. Region: the one with most of the top voxels of the concept's pattern."
+    "not matter. "
+)
+OF_REGION = "Region: the one with most of the top voxels of the concept's pattern."
+OF_PARCEL = (
+    "Parcel: the one with the largest |pattern| of the concept, BOLD with it less BOLD without it."
 )
 
 
@@ -49,9 +53,7 @@ def draw_losses(folder: Path, losses: dict, table: pd.DataFrame, cases: pd.DataF
     save_figure(figure, folder / "perturbations.png", also=(".pdf",))
 
 
-def describe_perturbations(
-    folder: Path, table: pd.DataFrame, concepts: pd.DataFrame, cases: pd.DataFrame, cfg
-) -> Section:
+def describe_perturbations(folder: Path, table: pd.DataFrame, cases: pd.DataFrame, cfg) -> Section:
     first = table[table["perturbation"] == cfg.PERTURBATIONS[0]]
     section = Section(
         "Perturbations", " ".join(sentence(row, cfg.THING) for row in first.itertuples())
@@ -70,9 +72,15 @@ def describe_perturbations(
         folder / "perturbations.png",
         "Dots: the region, orange if p over others < 0.05. Grey: random sets of as many voxels.",
     )
-    if len(concepts):
-        section.table(*as_table([concept_cells(row) for row in concepts.itertuples()]), OF_CONCEPTS)
     return section
+
+
+def describe_concepts(section: Section, concepts: pd.DataFrame, of_parcels: bool) -> None:
+    """Add the concepts, if there are any, to the section; of parcels each is a region of its own."""
+    if concepts.empty:
+        return
+    rows = [concept_cells(row, of_parcels) for row in concepts.itertuples()]
+    section.table(*as_table(rows), OF_CONCEPTS + (OF_PARCEL if of_parcels else OF_REGION))
 
 
 def describe_localizer(section: Section, folder: Path, cfg) -> None:
@@ -134,7 +142,9 @@ def interval_of_stretches(row) -> str:
     return interval(low, high, sign="+", none="one stretch of a kind")
 
 
-def concept_cells(row) -> dict[str, str]:
+def concept_cells(row, of_parcels: bool) -> dict[str, str]:
+    share = f"{row.top_region} ({row.share_of_top:.0%})"
+    region = {"parcel": row.top_region} if of_parcels else {"region": share}
     return {
         "concept": row.concept,
         "moments with / without": f"{row.moments_with} / {row.moments_without}",
@@ -142,7 +152,7 @@ def concept_cells(row) -> dict[str, str]:
         "p of accuracy": p_text(row.p_accuracy, row.p_smallest),
         "sensitivity": f"{row.sensitivity:.2f} ({row.random_sensitivity:.2f})",
         "p of sensitivity": p_text(row.p_sensitivity, row.p_smallest),
-        "region": f"{row.top_region} ({row.share_of_top:.0%})",
+        **region,
     }
 
 

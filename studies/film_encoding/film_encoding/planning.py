@@ -14,8 +14,15 @@ from film_encoding.film_clock import count_pairs
 from film_encoding.responses import in_parcels
 from film_encoding.viewings import Viewing, drop_short, find_viewings, people_of
 from neuroface import NeuroFaceError
-from neuroface.bold import check_grid, is_parcels, is_surface, open_header, write_nifti
-from neuroface.pipeline import all_exist, write_npy
+from neuroface.bold import (
+    check_grid,
+    describe_costs,
+    is_parcels,
+    is_surface,
+    open_header,
+    write_nifti,
+)
+from neuroface.pipeline import all_exist, read_json, write_json, write_npy
 
 import numpy as np
 
@@ -126,30 +133,54 @@ def visual_voxels(
 def make_places(stage, viewings: list[Viewing], cfg) -> Places:
     """Write the mask of a stage, the places of PARCELS that are measured in all people, and the label of each.
 
-    ``mask.nii.gz`` (x, y, z) uint8, ``parcels.npy`` (n_places,) int32; of parcels ``parcels.tsv``, of a surface the mask and
-    the mesh on it.
+    ``mask.nii.gz`` (x, y, z) uint8, ``parcels.npy`` (n_places,) int32, ``places.json`` with the number of places of PARCELS
+    and of those left out, and the people who lack values; of parcels ``parcels.tsv``, of a surface the mask and the mesh
+    on it.
     """
     shape, affine = shared_grid(viewings)
     runs = [viewing.run for viewing in viewings]
-    files = mask_file, labels_file = stage.folder / f"{MASK}.nii.gz", stage.folder / "parcels.npy"
+    mask_file, labels_file = stage.folder / f"{MASK}.nii.gz", stage.folder / "parcels.npy"
+    counts_file = stage.folder / "places.json"
+    files = (mask_file, labels_file, counts_file)
     if not all_exist(files):
         labels, wanted, remark = visual_voxels(runs[0].bold, shape, affine, cfg)
         if remark:
             print(f"  {remark}")
-        mask = wanted & measured_places(stage, runs, shape)
+        measured, costs = measured_places(stage, runs, shape)
+        mask = wanted & measured
+        counts = {
+            "of_parcels": int(wanted.sum()),
+            "left_out": int((wanted & ~mask).sum()),
+            "measured_in_all": int(measured.sum()),
+            "lost_by_this_person": costs,
+        }
         if not mask.any():
+            name_lost_places(stage, counts)
             raise NeuroFaceError(
                 f"None of the {int(wanted.sum())} places of PARCELS has values in all people; those who lack most are named "
                 "above. Leave them out with EXCLUDE, or correct PARCELS."
             )
-        if n_lost := int((wanted & ~mask).sum()):
-            stage.leave_out(
-                f"{n_lost} of {int(wanted.sum())} places", "they lack values in somebody"
-            )
 
         def write(target: Path) -> None:
             write_npy(labels_file, labels[mask])
+            write_json(counts_file, counts)
             write_nifti(target, mask.astype(np.uint8), affine)
 
         stage.each(write, [mask_file], "masks", lambda _: files)
+    name_lost_places(stage, read_json(counts_file))
     return write_places(stage, runs, Path(cfg.DATASET_DIR))
+
+
+def name_lost_places(stage, counts: dict) -> None:
+    """Name the people whose missing places cost 1 % or more, and how many places of PARCELS lack values.
+
+    Parameters
+    ----------
+    counts : the content of ``places.json``.
+    """
+    for subject, why in describe_costs(counts["lost_by_this_person"], counts["measured_in_all"]):
+        stage.leave_out(subject, why)
+    if counts["left_out"]:
+        stage.leave_out(
+            f"{counts['left_out']} of {counts['of_parcels']} places", "they lack values in somebody"
+        )

@@ -15,29 +15,37 @@ import pandas as pd
 
 def named_regions(cfg, places: Places) -> dict[str, np.ndarray]:
     """Name → places of the mask (n_places,) bool. Labels with equal names are one region; those without a place are left
-    out. Each parcel of a table is a region of its own.
+    out. Each parcel of a table is a region of its own. A surface file's own names count where REGIONS_TABLE is None.
 
     Raises
     ------
     NeuroFaceError
-        If the table of names is not there or lacks a column, or none of its regions lies in the mask.
+        If the table of names is not there or lacks a column, a surface file has no names and no table is named, or
+        none of the regions lies in the mask.
     """
     if places.parcels:
         return dict(zip(places.parcels, np.eye(len(places), dtype=bool)))
-    table_file, atlas = Path(cfg.REGIONS_TABLE), Path(cfg.REGIONS_FILE)
+    atlas = Path(cfg.REGIONS_FILE)
     if places.surface is None:
         labels = read_labels(atlas, places.mask.shape, places.affine, "REGIONS_FILE")[0][
             places.mask
         ]
         names_of_file = np.full(len(labels), "")
     else:
-        labels, names_of_file = surface_labels(places, atlas, "REGIONS_FILE")
-    if not table_file.is_file() and names_of_file.any():
+        used_by = "REGIONS_TABLE" if cfg.REGIONS_TABLE else None
+        labels, names_of_file = surface_labels(places, atlas, "REGIONS_FILE", used_by)
+    if cfg.REGIONS_TABLE is None:
+        if not names_of_file.any():
+            raise NeuroFaceError(
+                f"REGIONS_FILE = {atlas} names none of its labels. Set REGIONS_TABLE to a table with the columns index and "
+                "name."
+            )
         names = dict.fromkeys(names_of_file[labels > 0])
         regions = {str(name): (names_of_file == name) & (labels > 0) for name in names if name}
         source = atlas
     else:
-        regions, source = _regions_of_table(table_file, labels), table_file
+        source = Path(cfg.REGIONS_TABLE)
+        regions = _regions_of_table(source, labels)
     if not regions:
         raise NeuroFaceError(
             f"No region of {source} lies among the {places.words} of PARCELS. Is REGIONS_FILE = {atlas} its atlas?"

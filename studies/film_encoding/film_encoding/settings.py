@@ -1,9 +1,11 @@
 """What the settings of this study may be: choices, ranges, and which of them must agree."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.fine_settings import AtLeast1, FineSettings
 from film_encoding.variants import Variant, parse_ablation, reach_of
+from neuroface.bold import is_surface
 
 from pydantic import Field, model_validator
 
@@ -76,16 +78,21 @@ class FilmSettings(FineSettings):
 
     @classmethod
     def complete(cls, values: dict) -> dict:
-        """The places that a data set has for films, atlas and names of regions, where no other is named."""
+        """The places that a data set has for films, atlas and names of regions, where no other is named.
+
+        A surface file names its regions itself; the table of the data set may be that of another atlas.
+        """
         dataset = values["DATASET_DIR"]
         atlas = values["ATLAS_FILE"] or f"{dataset}/atlas.nii.gz"
+        regions = values["REGIONS_FILE"] or atlas
+        table = None if is_surface(Path(regions)) else f"{dataset}/atlas.tsv"
         return super().complete(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
             "FEATURE_DIR": values["FEATURE_DIR"] or f"{dataset}/features",
             "LOCALIZER_DIR": values["LOCALIZER_DIR"] or f"{dataset}/localizer",
             "ATLAS_FILE": atlas,
-            "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
-            "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
+            "REGIONS_FILE": regions,
+            "REGIONS_TABLE": values["REGIONS_TABLE"] or table,
         }
 
     @model_validator(mode="after")
