@@ -323,9 +323,8 @@ class Hemisphere:
         self.points = mesh["vertices"] @ np.stack([right, up], axis=1)
         grey = 0.62 + 0.16 * np.sign(-mesh["sulcal"][self.triangles].mean(axis=1))
         self.shade = (0.7 + 0.3 * facing[visible]) * grey
-        triangle_of_pixel = paint(self.points[self.triangles], PIXEL_MM)
-        self.is_brain = triangle_of_pixel >= 0
-        self.triangle_of_brain_pixel = triangle_of_pixel[self.is_brain]
+        self.triangle_of_pixel = paint(self.points[self.triangles], PIXEL_MM)
+        self.is_brain = self.triangle_of_pixel >= 0
         self.outline = _crossings(self.points, self.triangles, mesh["region"])
 
     def draw(
@@ -345,7 +344,7 @@ class Hemisphere:
             covering * COLOURS(scale(value))[:, :3] + (1 - covering) * self.shade[:, None]
         )
         picture = np.zeros((*self.is_brain.shape, 4), dtype=np.float32)
-        picture[self.is_brain] = colour[self.triangle_of_brain_pixel]
+        picture[self.is_brain] = colour[self.triangle_of_pixel[self.is_brain]]
         (left, bottom), (height, width) = self.points.min(axis=0), self.is_brain.shape
         box = (left + shift, left + shift + width * PIXEL_MM, bottom, bottom + height * PIXEL_MM)
         axis.imshow(picture, extent=box, origin="lower", interpolation="antialiased")

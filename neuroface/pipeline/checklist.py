@@ -1,6 +1,7 @@
 """What ``--check`` prints, and what it finds wrong. Nothing is written."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -158,7 +159,8 @@ def alike(problems: list[str]) -> list[tuple[str, list[str]]]:
     groups: dict[str, tuple[str, list[str]]] = {}
     for problem in problems:
         path, colon, reason = problem.partition(": ")
-        names_a_file = bool(colon) and "/" in path and " " not in Path(path).name
+        file = re.sub(r", line \d+$", "", path)
+        names_a_file = bool(colon) and "/" in file and " " not in Path(file).name
         key = reason if names_a_file else problem
         if key in groups:
             groups[key][1].append(Path(path).name)

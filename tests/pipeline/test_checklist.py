@@ -44,3 +44,5 @@ def test_only_problems_of_files_are_compared():
         "/data/y.nii is not there, and BOLD has vertices: .dlabel.nii, or .label.gii",
     ]
     assert alike(sentences) == [(sentence, []) for sentence in sentences]
+    of_lines = ["/data/a_events.tsv, line 5: onset n/a", "/data/b_events.tsv, line 7: onset n/a"]
+    assert alike(of_lines) == [(of_lines[0], ["b_events.tsv, line 7"])]
