@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from block_design import AFFINE, bids, save
-from conftest import ROOT, run_here, write_config, wrong_lines
+from conftest import ROOT, run_here, script_here, write_config, wrong_lines
 
 SHAPE = (4, 4, 4)
 
@@ -72,7 +72,10 @@ def test_onsets_in_milliseconds_are_refused_with_the_first_that_no_scan_can_have
         path.write_text(re.sub(r"(?m)^(\d+)\t(\d+)\t", r"\g<1>000\t\g<2>000\t", path.read_text()))
     problems, done = checked_and_run(tmp_path)
     assert "sub-01_task-loc_run-1_events.tsv, line 5: onset 90000" in problems[0]
-    assert not any("sub-02" in problem for problem in problems)  # the same reason stands once
+    checked = script_here(
+        ROOT / "1-preprocess_naturalistic_fmri.py", block_config(tmp_path), "--check"
+    )
+    assert "the same of 1 more: sub-02_task-loc_run-1_events.tsv, line 5\n" in checked.stdout
     assert done.returncode == 1 and problems[0] in done.stderr
 
 

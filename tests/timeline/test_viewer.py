@@ -321,3 +321,18 @@ def test_an_hour_of_film_is_small_and_no_number_is_invented(tmp_path):
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     np.testing.assert_allclose(data["films"][0]["people"]["sub-7"], values, atol=5e-4)
     assert data["films"][0]["seconds"][-1] == n - 1
+
+
+def test_a_person_with_two_runs_of_a_film_has_one_map(tracks, maps, tmp_path):
+    """Viewers are then runs, such as sub-1_run-2, and maps are still of people."""
+    of_runs = {f"{who}_run-{k}": values for who, values in tracks.people.items() for k in (1, 2)}
+    film = tracks._replace(people=of_runs)
+    write_viewer(tmp_path / "viewer.html", [film], maps, 1.0, LABELS, "title", "film")
+    with open_page(tmp_path / "viewer.html") as page:
+        page.locator("#scrubber").fill("21")
+        has_text(page, "#map-caption", "too large: the maps of sub-3.")
+        assert page.locator("#map-of option").all_inner_texts() == ["group", "sub-1"]
+        page.locator("#person").select_option("sub-1_run-2")
+        assert page.input_value("#map-of") == "sub-1"
+        page.locator("#person").select_option("sub-2_run-1")  # has no map
+        assert page.input_value("#map-of") == "group"

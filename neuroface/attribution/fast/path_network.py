@@ -77,16 +77,17 @@ class Switches:
         by_part = [by_column]
         if n_rows == 2:
             to_lower = [
-                place * positive_share(*(parts[1][k] - parts[0][k] for parts in active))
-                for k, place in enumerate(by_column)
+                of_column * positive_share(*(parts[1][k] - parts[0][k] for parts in active))
+                for k, of_column in enumerate(by_column)
             ]
-            by_part = [[place - lower for place, lower in zip(by_column, to_lower)], to_lower]
+            to_upper = [of_column - lower for of_column, lower in zip(by_column, to_lower)]
+            by_part = [to_upper, to_lower]
         return [
             [
-                place
+                of_part
                 * scale
                 * (self.leak + (1 - self.leak) * positive_share(ends[0][i][k], ends[1][i][k]))
-                for k, place in enumerate(row)
+                for k, of_part in enumerate(row)
             ]
             for i, row in enumerate(by_part)
         ]
